@@ -14,10 +14,9 @@ returns as they are.
 
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Final, cast
+from typing import IO, Any, Final
 
 import orjson
 import zstandard
@@ -29,6 +28,8 @@ __all__ = ["Grown", "commit_file", "read_commits", "read_shas", "shas_file", "wr
 ZSTD_LEVEL: Final = 3
 FRAME_BYTES: Final = 64 << 20
 BLOCK_BYTES: Final = 1 << 20
+PACKED_BYTES: Final = 512
+"""Unpacked at once: what repeats without end may grow 30,000 times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +80,20 @@ def read_commits(path: Path) -> Iterator[Commit]:
     """Yield the rows of a commit file in order.
 
     Raises:
-        ValueError: a line is not a commit row; the message gives the file's name and the line.
+        ValueError: the file is damaged, or a line is no commit row; the message gives the file's
+            name and the line.
     """
-    with path.open("rb") as file, _lines_of(file, plain=path.suffix != ".zst") as lines:
-        for number, line in enumerate(lines, start=1):
-            try:
+    number, plain = 0, path.suffix != ".zst"
+    try:
+        with path.open("rb") as file:
+            if not plain and not file.read(1):
+                raise ValueError("the file is empty")
+            file.seek(0)
+            for line in _lines_of(file, plain=plain):
+                number += 1
                 yield _commit(orjson.loads(line))
-            except (ValueError, TypeError, KeyError) as error:
-                raise ValueError(f"{path.name}, line {number}: not a commit: {error}") from None
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"{path.name}, line {number}: not a commit: {error}") from None
 
 
 def _commit(found: dict[str, Any]) -> Commit:
@@ -118,9 +125,8 @@ class _Packer:
             for start in range(0, before.tail, BLOCK_BYTES):
                 self._file.write(file.read(min(BLOCK_BYTES, before.tail - start)))
             self.tail = before.tail
-            with _lines_of(file, plain=False) as lines:
-                for line in lines:
-                    self.write(line + b"\n")
+            for line in _lines_of(file, plain=False):
+                self.write(line + b"\n")
 
     def write(self, line: bytes) -> None:
         self._lines.append(line)
@@ -158,22 +164,41 @@ class _Packer:
         self._frame = None
 
 
-@contextmanager
-def _lines_of(file: IO[bytes], *, plain: bool) -> Iterator[Iterable[bytes]]:
-    """Yield the lines of a file from where it stands; those of a compressed one lack the `\\n`."""
-    if plain:
-        yield file
-        return
+def _lines_of(file: IO[bytes], *, plain: bool) -> Iterator[bytes]:
+    """Yield the lines of a file from where it stands, without their `\\n`."""
+    parts: list[bytes] = []
+    for block in _plain_blocks(file) if plain else _unpacked(file):
+        first, *lines = block.split(b"\n")
+        parts.append(first)
+        if lines:
+            yield b"".join(parts)
+            yield from lines[:-1]
+            parts = lines[-1:]
+    if rest := b"".join(parts):
+        yield rest
+
+
+def _plain_blocks(file: IO[bytes]) -> Iterator[bytes]:
+    while block := file.read(BLOCK_BYTES):
+        yield block
+
+
+def _unpacked(file: IO[bytes]) -> Iterator[bytes]:
+    """Yield what the frames of a file hold.
+
+    Raises:
+        ValueError: the file is damaged, or ends inside a frame.
+    """
     packed = zstandard.ZstdDecompressor()
-    with packed.stream_reader(file, read_across_frames=True, closefd=False) as reader:
-        yield _lines(cast("IO[bytes]", reader))
-
-
-def _lines(stream: IO[bytes]) -> Iterator[bytes]:
-    """Yield the lines of a compressed stream, which can't be iterated itself."""
-    tail = b""
-    while block := stream.read(BLOCK_BYTES):
-        *lines, tail = (tail + block).split(b"\n")
-        yield from lines
-    if tail:
-        yield tail
+    frame, whole = packed.decompressobj(), True
+    try:
+        while block := file.read(PACKED_BYTES):
+            while block:
+                yield frame.decompress(block)
+                block, whole = b"", frame.eof
+                if whole:
+                    block, frame = frame.unused_data, packed.decompressobj()
+    except zstandard.ZstdError as error:
+        raise ValueError(str(error)) from None
+    if not whole:
+        raise ValueError("the file ends inside a frame")

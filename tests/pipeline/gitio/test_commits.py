@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-import zstandard
 
 from awareness_pipeline.gitio import commits
 from awareness_pipeline.gitio.commits import Grown, commit_file, read_commits, write_commits
@@ -106,8 +105,27 @@ def test_a_damaged_last_frame_is_not_built_on(tmp_path: Path) -> None:
     whole = bytearray(path.read_bytes())
     whole[len(whole) // 2] ^= 0xFF
     path.write_bytes(whole)
-    with pytest.raises(zstandard.ZstdError):
+    with pytest.raises(ValueError, match="zstd"):
         write_commits(tmp_path / "8.jsonl.zst", [], plain=False, after=Grown(path, tail))
+
+
+@pytest.mark.parametrize("left", [0, 1, 100, -60, -1])
+def test_a_torn_file_is_named_even_between_lines(tmp_path: Path, left: int) -> None:
+    path = tmp_path / "7.jsonl.zst"
+    write_commits(path, [commit(number) for number in range(30)], plain=False)
+    path.write_bytes(path.read_bytes()[:left])
+    with pytest.raises(ValueError, match=r"7\.jsonl\.zst, line \d+: not a commit"):
+        list(read_commits(path))
+
+
+def test_a_file_that_is_damaged_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "7.jsonl.zst"
+    write_commits(path, [commit(number) for number in range(30)], plain=False)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"7\.jsonl\.zst, line \d+: not a commit"):
+        list(read_commits(path))
 
 
 def test_a_line_that_is_no_commit_is_named(tmp_path: Path) -> None:

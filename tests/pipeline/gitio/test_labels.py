@@ -2,7 +2,8 @@
 
 import pytest
 
-from awareness_pipeline.gitio.labels import commit_labels
+from awareness_pipeline.curation.filters import FILTERS
+from awareness_pipeline.gitio.labels import KNOWN_LABELS, commit_labels
 from awareness_pipeline.records import FileChange
 
 PERSON = ("Ada Talbot", "ada@example.org")
@@ -124,3 +125,7 @@ def test_of_a_cut_diff_only_paths_are_judged() -> None:
     for diff in (b"", text):
         header = {"parents": ("a",), "author_name": "", "author_email": "", "message": "xyz"}
         assert commit_labels(**header, files=both, diff=diff) == ()
+
+
+def test_the_default_filter_names_labels_that_exist() -> None:
+    assert set(FILTERS["default"].reasons) - {"truncated"} <= set(KNOWN_LABELS)
