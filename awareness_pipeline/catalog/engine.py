@@ -8,7 +8,6 @@ becomes a UserError of one line, never with the URL: it may hold a password. No 
 supported.
 """
 
-import fcntl
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -27,6 +26,7 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, Operational
 from sqlalchemy.orm import DeclarativeBase, Session
 
 from awareness_pipeline.config import UserError
+from awareness_pipeline.locks import hold
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_S = 60
@@ -117,14 +117,9 @@ def _alone_on_file(database: str | None, name: str) -> Iterator[bool]:
     mark = blake2b(name.encode(), digest_size=8).hexdigest()
     with ExitStack() as stack:
         try:
-            file = stack.enter_context(Path(f"{database}.{mark}.lock").open("w"))
+            held = stack.enter_context(hold(Path(f"{database}.{mark}.lock"), wait=False))
         except OSError as error:
             raise UserError(f"the catalog cannot be used: {error}") from None
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            held = True
-        except BlockingIOError:
-            held = False
         yield held
 
 

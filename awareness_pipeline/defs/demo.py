@@ -10,7 +10,6 @@ holds the lock, reports them failed and frees the places. Limits: runs that some
 and lost (a killed `dg launch`) are left to Dagster's daemon.
 """
 
-import fcntl
 import io
 import os
 import sys
@@ -32,6 +31,7 @@ from awareness_pipeline.defs.partitions import whole_range
 from awareness_pipeline.defs.reports import UNITS_DONE
 from awareness_pipeline.demo import demo_model, demo_settings, sandbox
 from awareness_pipeline.doctor import require_git
+from awareness_pipeline.locks import hold
 from awareness_pipeline.standing import standings
 
 DEMO_TAG = {"awareness/demo": "in process"}
@@ -148,11 +148,9 @@ def instance_of_demo() -> Iterator[dg.DagsterInstance]:
     if not home.is_dir():
         raise UserError(f"DAGSTER_HOME is {home}, but there is no such folder")
     os.environ["DAGSTER_HOME"] = str(home)
-    with (home / ".demo.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(f"another demo is running on {home}: let it end first") from None
+    with hold(home / ".demo.lock", wait=False) as held:
+        if not held:
+            raise UserError(f"another demo is running on {home}: let it end first")
         with dg.DagsterInstance.get() as instance:
             bury(instance)
             yield instance

@@ -7,18 +7,17 @@ Two builds of one folder wait for each other.
 """
 
 import dataclasses
-import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 from awareness_model.schema import write_atomic
 from awareness_pipeline.config import PROJECT
+from awareness_pipeline.locks import hold
 from awareness_pipeline.sandbox import found, git
 from awareness_pipeline.sandbox.generator.fastimport import write_repository
 from awareness_pipeline.sandbox.generator.repositories import generate
@@ -35,7 +34,7 @@ def build(
     cannot be read, or git is not there.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with _alone(folder):
+    with hold(folder / ".lock", wait=True):
         aside = folder / "aside"
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir()
@@ -48,14 +47,6 @@ def build(
         ]
         shutil.rmtree(aside)
     return Universe((*generated, *rows), _root(folder))
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock; the kernel gives it back however this process ends."""
-    with (folder / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _generated(folder: Path, aside: Path) -> tuple[SandboxRepo, ...]:

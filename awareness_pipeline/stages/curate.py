@@ -21,10 +21,8 @@ Facts are made by one thread; processes that curate different shards share the s
 Limits: names, stars and licences are those of the clone's record, so they are as old as it.
 """
 
-import fcntl
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -53,6 +51,7 @@ from awareness_pipeline.curation.verdicts import Verdict
 from awareness_pipeline.gitio.commits import commit_file, read_commits
 from awareness_pipeline.gitio.licence_files import parent_root_files, read_text
 from awareness_pipeline.gitio.repository import RepositoryError, open_repository
+from awareness_pipeline.locks import hold
 from awareness_pipeline.units import (
     Outcome,
     Unit,
@@ -117,19 +116,6 @@ def _licence(clones: dict[str, Record], key: str) -> str | None:
     return str(said) if said else None
 
 
-@contextmanager
-def _alone(path: Path, *, wait: bool = True) -> Iterator[bool]:
-    """Hold a lock that dies with its holder; yield False where another process has it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
-
-
 def _index(settings: Settings) -> Index:
     records = {
         artifact: tuple(
@@ -150,16 +136,18 @@ def _index(settings: Settings) -> Index:
 def _bring_up_to_date(settings: Settings, partition: str) -> dict[str, UnitFailed]:
     """Make the facts and verdicts that are missing; return why units have none."""
     index = _index(settings)
+    for folder in (_facts(settings, partition).folder.parent, index.home):
+        folder.mkdir(parents=True, exist_ok=True)
     left = [partition] if index.is_current else list(settings.shard_keys)
     failed: dict[str, UnitFailed] = {}
     # What other processes have in hand comes last; there is nothing left to do then.
     for wait in (False, True):
         for key in tuple(left):
-            with _alone(_facts(settings, key).folder.with_name(f".{key}.lock"), wait=wait) as held:
+            with hold(_facts(settings, key).folder.with_name(f".{key}.lock"), wait=wait) as held:
                 if held:
                     failed |= _make_facts(settings, key)
                     left.remove(key)
-    with _alone(index.home / ".lock"):
+    with hold(index.home / ".lock", wait=True):
         if not index.is_current:
             index.update(lambda: list(_members(settings)), lambda: _refuse_other(settings))
     return failed

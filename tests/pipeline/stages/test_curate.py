@@ -562,14 +562,6 @@ def test_a_repository_that_left_leaves_nothing_behind(settings: Settings) -> Non
     assert "duplicate" not in reasons(settings, 4).values()
 
 
-def test_processes_wait_for_one_another(tmp_path: Path) -> None:
-    lock = tmp_path / "deep" / ".lock"
-    with curate._alone(lock) as first, curate._alone(lock, wait=False) as second:
-        assert (first, second) == (True, False)
-    with curate._alone(lock, wait=False) as third:
-        assert third
-
-
 def test_two_processes_at_once_leave_what_one_does(extracted: Settings, tmp_path: Path) -> None:
     alone, together = (settings_at(tmp_path / name) for name in ("alone", "together"))
     for settings in (alone, together):

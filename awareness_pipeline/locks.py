@@ -1,0 +1,28 @@
+"""A lock file: one process at a time, held by the kernel (flock), so it goes with its holder.
+
+Limits: locks on network file systems may not hold. `gitio/lock.py` has the lock that git inherits.
+"""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def hold(path: Path, *, wait: bool) -> Iterator[bool]:
+    """Hold the lock file `path` while the block runs; it is made where there is none.
+
+    Args:
+        wait: until it is free; else False is given where another process holds it.
+
+    Raises:
+        OSError: the file cannot be opened.
+    """
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            held = True
+        except BlockingIOError:
+            held = False
+        yield held
