@@ -13,7 +13,7 @@ gone on with, and languages that it has finished are not asked again.
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
@@ -25,6 +25,7 @@ from awareness_pipeline.catalog.tables import (
     DiscoveryProgressRow,
     SlotRow,
 )
+from awareness_pipeline.clock import iso
 
 ROUND_LASTS = timedelta(days=1)
 """A round that was left unfinished for longer is not gone on with: its answers are old."""
@@ -202,7 +203,7 @@ class Searches:
 
     def open_round(self, kind: str, now: datetime) -> int:
         """Return the round of this kind to go on with: the unfinished one, else a new one."""
-        oldest = _iso(now - ROUND_LASTS)
+        oldest = iso(now - ROUND_LASTS)
         query = (
             select(CrawlRunRow.id)
             .where(
@@ -216,7 +217,7 @@ class Searches:
         with self._writing() as session:
             if known := session.scalars(query).first():
                 return known
-            row = CrawlRunRow(host=self.host, kind=kind, started_at=_iso(now), calls=0)
+            row = CrawlRunRow(host=self.host, kind=kind, started_at=iso(now), calls=0)
             session.add(row)
             session.flush()
             return row.id
@@ -224,7 +225,7 @@ class Searches:
     def close_round(self, number: int, now: datetime) -> None:
         """Note that a round is finished."""
         with self._writing() as session:
-            session.get_one(CrawlRunRow, number).finished_at = _iso(now)
+            session.get_one(CrawlRunRow, number).finished_at = iso(now)
 
     def reserve(self, interval_s: float, now: float) -> float:
         """Take the next search slot; return the seconds until it.
@@ -263,10 +264,6 @@ def _slot(session: Session, host: str, now: float) -> SlotRow:
     if row.held_until > now + LONGEST_HOLD_S:
         row.held_until = now
     return row
-
-
-def _iso(time: datetime) -> str:
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _range(row: DiscoveryProgressRow) -> SearchRange:

@@ -10,7 +10,6 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from sqlalchemy.orm import Session
 from awareness_pipeline.catalog.engine import alone, in_turn, open_engine, plain_errors
 from awareness_pipeline.catalog.searches import Searches
 from awareness_pipeline.catalog.tables import OptOutRow, RepositoryRow, StageProgressRow
+from awareness_pipeline.clock import utc_now
 from awareness_pipeline.records import Repository
 
 REPOSITORY_FIELDS = tuple(Repository.__slots__)
@@ -264,11 +264,6 @@ class Catalog:
                 for row in session.scalars(query)
             ]
         return [{k: v for k, v in row.items() if k != "local_path"} for row in found]
-
-
-def utc_now() -> str:
-    """Return the time as GitHub writes it: ISO 8601, UTC, whole seconds."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _batches(ids: Sequence[int]) -> Iterator[Sequence[int]]:

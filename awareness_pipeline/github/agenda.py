@@ -16,8 +16,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from awareness_pipeline.catalog import Pass, Searches, SearchRange
+from awareness_pipeline.clock import iso, parsed
 from awareness_pipeline.config import Discover
-from awareness_pipeline.github.ranges import OPEN, TIME, root
+from awareness_pipeline.github.ranges import OPEN, root
 from awareness_pipeline.github.search import next_range
 from awareness_pipeline.github.tiers import MAINSTREAM
 
@@ -60,8 +61,8 @@ def _again(searches: Searches, goal: Goal, before: Pass, mode: str, number: int)
         return
     reached = _reached(searches.ranges(goal.language), goal.least)
     if before.finished_at and before.covered_from and reached != OPEN:
-        since = datetime.strptime(before.covered_from, TIME) - OVERLAP
-        start = root(goal.tier, goal.language, reached, pushed_min=since.strftime(TIME))
+        since = parsed(before.covered_from) - OVERLAP
+        start = root(goal.tier, goal.language, reached, pushed_min=iso(since))
         searches.begin(replace(kept, kind="incremental", expected=before.expected), [start])
 
 

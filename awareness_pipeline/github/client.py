@@ -10,13 +10,13 @@ must find its path. Times for stamping come from the server's clock, as it dates
 import logging
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from functools import cache
 from types import TracebackType
 from typing import Any
 
 import httpx
 
+from awareness_pipeline.clock import REAL_CLOCK, Clock, iso, utc
 from awareness_pipeline.config import Source, UserError
 from awareness_pipeline.github.exchange import (
     WRONG_ROOT,
@@ -27,10 +27,8 @@ from awareness_pipeline.github.exchange import (
     is_loopback,
 )
 from awareness_pipeline.github.limits import (
-    REAL_CLOCK,
     REFUSALS,
     TROUBLE_WAITS,
-    Clock,
     OwnSlots,
     Pace,
     Slots,
@@ -105,8 +103,7 @@ class GitHub:
 
         Before the first answer it is this machine's.
         """
-        time = datetime.fromtimestamp(int(self._wall()), UTC)
-        return time.strftime("%Y-%m-%dT%H:%M:%SZ")
+        return iso(utc(int(self._wall())))
 
     def search(self, query: str, page: int) -> Any:
         """Return the JSON of one page of a repository search, 100 to a page, most stars first.

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from awareness_pipeline.catalog import Catalog, SearchRange
+from awareness_pipeline.clock import Clock
 from awareness_pipeline.config import Discover
 from awareness_pipeline.github.agenda import Agenda, Goal
 from awareness_pipeline.github.client import GitHub, GitHubError
-from awareness_pipeline.github.limits import Clock
 from awareness_pipeline.github.search import Page, page_of, settle
 from awareness_pipeline.progress import bar
 

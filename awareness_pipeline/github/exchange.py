@@ -19,8 +19,8 @@ from typing import Any
 
 import httpx
 
+from awareness_pipeline.clock import Clock
 from awareness_pipeline.config import Source, UserError
-from awareness_pipeline.github.limits import Clock
 
 API_VERSION = "2022-11-28"
 LARGEST_ANSWER = 20 << 20

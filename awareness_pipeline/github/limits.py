@@ -13,13 +13,13 @@ Clock and sleep are passed in, so tests do not wait.
 """
 
 import logging
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Protocol
 
+from awareness_pipeline.clock import Clock
 from awareness_pipeline.config import UserError
 
 SECONDARY_WAITS = (60.0, 120.0, 300.0)
@@ -37,18 +37,6 @@ CREATE_ONE = (
 )
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Clock:
-    """Time as the client sees it, in seconds; `wall` is UTC epoch time."""
-
-    monotonic: Callable[[], float] = time.monotonic
-    wall: Callable[[], float] = time.time
-    sleep: Callable[[float], None] = time.sleep
-
-
-REAL_CLOCK = Clock()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,9 @@ floor (`tests/pipeline/github/test_search.py`).
 
 import math
 from dataclasses import replace
-from datetime import UTC, datetime
 
 from awareness_pipeline.catalog import SearchRange
+from awareness_pipeline.clock import iso, parsed, utc
 
 RESULT_CAP = 1_000
 """Results GitHub lets a query page through (docs.github.com/rest/search)."""
@@ -35,7 +35,6 @@ EPOCH, DAWN, FAR = "1970-01-01T00:00:00Z", "2007-10-01T00:00:00Z", "2100-01-01T0
 """Guides for cutting dates with an open end. Dates before DAWN (GitHub's first repositories) or
 after the crawl time stay inside the open ends; beyond EPOCH and FAR those are not cut further."""
 
-TIME = "%Y-%m-%dT%H:%M:%SZ"
 OPEN = -1
 
 
@@ -98,8 +97,8 @@ def _uncounted(one: SearchRange) -> SearchRange:
 
 
 def _seconds(time: str) -> int:
-    return int(datetime.strptime(time, TIME).replace(tzinfo=UTC).timestamp())
+    return int(parsed(time).timestamp())
 
 
 def _text(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime(TIME)
+    return iso(utc(seconds))

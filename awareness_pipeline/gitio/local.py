@@ -8,11 +8,11 @@ out, and nothing is looked for inside a repository. Limits: three levels deep; H
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pygit2
 
+from awareness_pipeline.clock import iso, utc
 from awareness_pipeline.gitio.repository import (
     BrokenRepository,
     NotARepository,
@@ -120,7 +120,6 @@ def _look(path: Path, place: str) -> Found:
 def _commit_time(repository: pygit2.Repository, sha: str) -> str:
     """ISO 8601, UTC; empty for a time that no calendar has."""
     try:
-        time = datetime.fromtimestamp(repository[sha].peel(pygit2.Commit).commit_time, UTC)
+        return iso(utc(repository[sha].peel(pygit2.Commit).commit_time))
     except (ValueError, OverflowError, OSError):
         return ""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path, PurePosixPath
 
+from awareness_pipeline.clock import iso, utc
 from awareness_pipeline.config import UserError
 from awareness_pipeline.sandbox import git
-from awareness_pipeline.sandbox.universe import SandboxRepo, utc
+from awareness_pipeline.sandbox.universe import SandboxRepo
 
 REPOS_VARIABLE = "AWARENESS_SANDBOX_REPOS"
 OWN_NAME = "awareness/awareness"
@@ -157,4 +158,4 @@ def _name(folder: Path) -> str:
 
 
 def _time(seconds: int) -> str:
-    return utc(min(max(seconds, 0), _LATEST))
+    return iso(utc(min(max(seconds, 0), _LATEST)))

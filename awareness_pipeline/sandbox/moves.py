@@ -8,7 +8,8 @@ does that.
 from dataclasses import replace
 from random import Random
 
-from awareness_pipeline.sandbox.universe import SandboxRepo, Universe, utc
+from awareness_pipeline.clock import iso, utc
+from awareness_pipeline.sandbox.universe import SandboxRepo, Universe
 
 _KINDS = {"stars": 6, "rename": 2, "transfer": 1, "archive": 1, "push": 2}
 """What happens, and how often beside the others."""
@@ -35,7 +36,7 @@ def move(universe: Universe, seed: int, number: int, now: int) -> list[SandboxRe
         elif kind == "stars":
             moved.append(replace(row, stars=_stars(row.stars, random)))
         else:
-            change = {"archived": True} if kind == "archive" else {"pushed_at": utc(now)}
+            change = {"archived": True} if kind == "archive" else {"pushed_at": iso(utc(now))}
             moved.append(replace(row, **change))
     return moved
 

@@ -8,7 +8,6 @@ universe whose rows are replaced while it is served.
 import re
 from collections import Counter
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 _FULL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/(?!\.)[A-Za-z0-9._-]+")
@@ -69,11 +68,6 @@ def _refuse_twice(what: str, values: list[str]) -> None:
     twice = sorted(value for value, count in Counter(values).items() if count > 1)
     if twice:
         raise ValueError(f"two repositories share the {what} {twice[0]}")
-
-
-def utc(seconds: int) -> str:
-    """Seconds since 1970 as the text that rows hold."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def item(repo: SandboxRepo, root_url: str) -> dict[str, object]:

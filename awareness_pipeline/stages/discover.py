@@ -15,7 +15,6 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +23,13 @@ import httpx
 from awareness_model.schema import digest, write_rows
 from awareness_pipeline.artifacts import Counts, Record, place, writing
 from awareness_pipeline.catalog import Catalog
+from awareness_pipeline.clock import REAL_CLOCK, Clock, utc
 from awareness_pipeline.config import Settings, UserError
 from awareness_pipeline.github import tiers
 from awareness_pipeline.github.agenda import Agenda, Goal, lost, prepare
 from awareness_pipeline.github.client import GitHub
 from awareness_pipeline.github.crawl import alone, crawl
 from awareness_pipeline.github.items import FULL_NAME
-from awareness_pipeline.github.limits import REAL_CLOCK, Clock
 from awareness_pipeline.github.listing import Answer, answers_of, read_answers, read_names
 from awareness_pipeline.github.sampling import choose
 from awareness_pipeline.gitio.local import Found, find_repositories, size_kb
@@ -137,15 +136,11 @@ def _ask(
     if mode == "resume" and Agenda(searches, settings.discover).complete(goals):
         return {}
     with alone(catalog, host, clock), GitHub(settings.source, clock, transport, searches) as github:
-        number = prepare(searches, goals, mode, _date(clock))
+        number = prepare(searches, goals, mode, utc(clock.wall()))
         failed = crawl(catalog, github, host, settings.discover, goals)
         if number and not failed:
-            searches.close_round(number, _date(clock))
+            searches.close_round(number, utc(clock.wall()))
     return failed
-
-
-def _date(clock: Clock) -> datetime:
-    return datetime.fromtimestamp(clock.wall(), UTC)
 
 
 def _run_listed(

@@ -15,11 +15,10 @@ from datetime import UTC, datetime, timedelta
 import httpx
 
 from awareness_pipeline.catalog import Catalog
+from awareness_pipeline.clock import REAL_CLOCK, Clock, iso
 from awareness_pipeline.config import Settings
 from awareness_pipeline.github.client import GitHub, GitHubError
-from awareness_pipeline.github.limits import REAL_CLOCK, Clock
 from awareness_pipeline.github.lookup import by_id
-from awareness_pipeline.github.ranges import TIME
 from awareness_pipeline.github.tiers import called_here
 from awareness_pipeline.progress import bar
 from awareness_pipeline.records import Repository
@@ -44,7 +43,7 @@ def sweep(
         UserError: the host cannot be reached, or takes no token.
     """
     host = settings.source.host
-    before = (datetime.now(UTC) - timedelta(days=after_days)).strftime(TIME)
+    before = iso(datetime.now(UTC) - timedelta(days=after_days))
     counts: Counter[str] = Counter()
     with Catalog(settings.paths.database_url) as catalog:
         # Local repositories are looked at by every discovery.

@@ -18,6 +18,7 @@ import httpx
 
 from awareness_model.config import model_identity
 from awareness_model.schema import DistilAnswer, DistilRequest, GenerateAnswer, GenerateRequest
+from awareness_pipeline.clock import REAL_CLOCK, Clock
 from awareness_pipeline.config import Settings, UserError
 from awareness_pipeline.teacher.books import Books, books_of
 from awareness_pipeline.teacher.cache import key_of
@@ -32,7 +33,6 @@ from awareness_pipeline.teacher.chat import (
 )
 from awareness_pipeline.teacher.client import Asked, ask_endpoint
 from awareness_pipeline.teacher.local import Given, LocalModel, ask_model, local_key
-from awareness_pipeline.teacher.pace import REAL_CLOCK, Clock
 from awareness_pipeline.teacher.protocol import payload_of, trimmed
 
 __all__ = ["Batch", "ask", "ask_files", "teacher_identity", "teacher_shape"]

@@ -23,13 +23,14 @@ from typing import Any, Final
 
 import httpx
 
+from awareness_pipeline.clock import Clock
 from awareness_pipeline.config import Teacher, UserError
 from awareness_pipeline.progress import bar
 from awareness_pipeline.teacher.books import PENDING, Books
 from awareness_pipeline.teacher.chat import REFUSED, ChatAnswer, answer_from, answer_text
 from awareness_pipeline.teacher.endpoint import Endpoint, Outcome
 from awareness_pipeline.teacher.ledger import Spent
-from awareness_pipeline.teacher.pace import Clock, back_off, pace_of
+from awareness_pipeline.teacher.pace import back_off, pace_of
 from awareness_pipeline.teacher.protocol import estimated_tokens
 
 __all__ = ["Asked", "ask_endpoint"]

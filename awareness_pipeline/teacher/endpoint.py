@@ -19,9 +19,10 @@ from typing import Any, Final
 
 import httpx
 
+from awareness_pipeline.clock import Clock
 from awareness_pipeline.config import Teacher, UserError
 from awareness_pipeline.teacher.chat import REFUSED, ChatAnswer
-from awareness_pipeline.teacher.pace import Clock, asked_wait
+from awareness_pipeline.teacher.pace import asked_wait
 from awareness_pipeline.teacher.protocol import Broken, answer_of, error_of
 
 __all__ = ["LARGEST_ANSWER", "Endpoint", "Outcome"]

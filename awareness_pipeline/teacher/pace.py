@@ -6,38 +6,16 @@ set right when it is answered. Waiting is told in seconds and done by the caller
 passed in. Limits: one process paces itself; several at once share nothing but the refusals.
 """
 
-import time
-from collections.abc import Callable, Collection, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future
-from concurrent.futures import wait as wait_for
-from dataclasses import dataclass
+from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from functools import cache
-from typing import Any, Final
+from typing import Final
 
-__all__ = ["REAL_CLOCK", "Clock", "Pace", "asked_wait", "back_off", "pace_of"]
+__all__ = ["Pace", "asked_wait", "back_off", "pace_of"]
 
 FIRST_WAIT_S: Final = 1.0
 LONGEST_BACK_OFF_S: Final = 60.0
 MINUTE_S: Final = 60.0
-
-
-def _wait(under_way: Collection["Future[Any]"], timeout: float | None) -> "set[Future[Any]]":
-    return wait_for(under_way, timeout, FIRST_COMPLETED).done
-
-
-@dataclass(frozen=True, slots=True)
-class Clock:
-    """Time as the client sees it, in seconds; `wall` is UTC epoch time."""
-
-    monotonic: Callable[[], float] = time.monotonic
-    wall: Callable[[], float] = time.time
-    sleep: Callable[[float], None] = time.sleep
-    wait: Callable[[Collection["Future[Any]"], float | None], "set[Future[Any]]"] = _wait
-    """Return what is done of some work once any of it is, or after so many seconds."""
-
-
-REAL_CLOCK: Final = Clock()
 
 
 class Pace:

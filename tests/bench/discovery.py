@@ -21,9 +21,10 @@ from pathlib import Path
 
 from awareness_model.schema import write_atomic
 from awareness_pipeline.catalog import Catalog, SearchRange
+from awareness_pipeline.clock import iso, utc
 from awareness_pipeline.github.ranges import root
 from awareness_pipeline.github.search import Page, Store, next_range, query_of, read_page, settle
-from awareness_pipeline.sandbox.universe import SandboxRepo, utc
+from awareness_pipeline.sandbox.universe import SandboxRepo
 from tests.bench.crawlers import CRAWLERS, PAGE, Host
 from tests.pipeline import universes
 
@@ -83,7 +84,7 @@ def grown() -> World:
     for one in universes.pareto(20_000, 10, seed=3):
         age = span * rng.betavariate(2, 3)
         idle = age * rng.random() ** 3
-        made, pushed = (utc(universes.LAST - int(ago)) for ago in (age, idle))
+        made, pushed = (iso(utc(universes.LAST - int(ago))) for ago in (age, idle))
         repos.append(replace(one, created_at=made, pushed_at=pushed))
     return World("growing, most pushed of late, >= 10 stars", 10, tuple(repos))
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from random import Random
 
+from awareness_pipeline.clock import iso, utc
 from awareness_pipeline.sandbox.generator.domains import DOMAINS, Domain
 from awareness_pipeline.sandbox.generator.draws import TONES, draw
 from awareness_pipeline.sandbox.generator.fastimport import BRANCH
@@ -19,7 +20,7 @@ from awareness_pipeline.sandbox.generator.history import (
     write_history,
 )
 from awareness_pipeline.sandbox.generator.project import Value
-from awareness_pipeline.sandbox.universe import SandboxRepo, utc
+from awareness_pipeline.sandbox.universe import SandboxRepo
 
 SEED = 2
 FIRST_ID = 700_002_834
@@ -74,8 +75,8 @@ def _row(
         full_name=domain.full_name,
         language=domain.language,
         stars=round(12 * (5000 / 12) ** (random.randrange(1001) / 1000)),
-        created_at=utc(first - random.randrange(60, 3600)),
-        pushed_at=utc(commits[-1].when),
+        created_at=iso(utc(first - random.randrange(60, 3600))),
+        pushed_at=iso(utc(commits[-1].when)),
         description=domain.description,
         topics=domain.nouns[:2],
         license=licence,

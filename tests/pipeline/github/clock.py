@@ -1,6 +1,6 @@
 """A clock that nobody waits for."""
 
-from awareness_pipeline.github.limits import Clock
+from awareness_pipeline.clock import Clock
 
 
 class FakeTime:

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from concurrent.futures import Future, wait
 from typing import Any
 
-from awareness_pipeline.teacher.pace import Clock
+from awareness_pipeline.clock import Clock
 
 
 class FakeTime:

@@ -8,10 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
+from awareness_pipeline.clock import REAL_CLOCK
 from awareness_pipeline.config import Teacher, UserError
 from awareness_pipeline.teacher import endpoint as module
 from awareness_pipeline.teacher.endpoint import Endpoint, Outcome
-from awareness_pipeline.teacher.pace import REAL_CLOCK
 from tests.pipeline.teacher import scripted
 from tests.pipeline.teacher.clock import FakeTime
 from tests.pipeline.teacher.scripted import Fault, Script, serve
