@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 
+from awareness_pipeline.address import is_loopback
 from awareness_pipeline.clock import REAL_CLOCK, Clock, iso, utc
 from awareness_pipeline.config import Source, UserError
 from awareness_pipeline.github.exchange import (
@@ -24,7 +25,6 @@ from awareness_pipeline.github.exchange import (
     Exchange,
     GitHubError,
     Trouble,
-    is_loopback,
 )
 from awareness_pipeline.github.limits import (
     REFUSALS,

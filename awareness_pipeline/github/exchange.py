@@ -14,11 +14,11 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Any
 
 import httpx
 
+from awareness_pipeline.address import api_root, is_loopback, same_origin
 from awareness_pipeline.clock import Clock
 from awareness_pipeline.config import Source, UserError
 
@@ -67,7 +67,7 @@ class Exchange:
 
     def __init__(self, source: Source, clock: Clock, transport: httpx.BaseTransport | None) -> None:
         self.calls = 0
-        self.root = _api_root(source)
+        self.root = _checked(source)
         self._clock = clock
         self._answered = False
         self._http = httpx.Client(
@@ -136,8 +136,7 @@ class Exchange:
             target = url.join(place)
         except httpx.InvalidURL:
             raise GitHubError(f"{path}: redirected to something that is no URL") from None
-        origin = (self.root.scheme, self.root.host, self.root.port)
-        if (target.scheme, target.host, target.port) != origin:
+        if not same_origin(target, self.root):
             raise GitHubError(f"{path}: redirected to another host, refused")
         return target
 
@@ -164,14 +163,6 @@ class _Timed(httpx.SyncByteStream):
         self._stream.close()
 
 
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def is_cut(body: bytes) -> bool:
     """Whether a body that is no JSON is the beginning of some: empty, or brackets left open."""
     bare = _STRING.sub(b"", body).strip()
@@ -196,12 +187,10 @@ def _in_words(error: httpx.RequestError) -> str:
     return f"breaks the connection ({type(error).__name__})"
 
 
-def _api_root(source: Source) -> httpx.URL:
-    try:
-        url = httpx.URL(source.url)
-    except httpx.InvalidURL:
-        raise UserError(WRONG_ROOT) from None
-    if url.scheme not in ("http", "https") or not url.host or url.userinfo or url.query:
+def _checked(source: Source) -> httpx.URL:
+    """Return the API's root as a URL."""
+    url = api_root(source.url)
+    if url is None:
         raise UserError(WRONG_ROOT)
     if not all(re.fullmatch(r"[\x21-\x7e]+", token) for token in source.tokens):
         raise UserError("GITHUB_TOKEN holds a character that no token has")

@@ -14,11 +14,11 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Any, Final
 
 import httpx
 
+from awareness_pipeline.address import api_root, is_loopback, same_origin
 from awareness_pipeline.clock import Clock
 from awareness_pipeline.config import Teacher, UserError
 from awareness_pipeline.teacher.chat import REFUSED, ChatAnswer
@@ -103,7 +103,7 @@ class Endpoint:
             # Reading all certificates takes a tenth of a second that plain HTTP has no use for.
             verify=self._root.scheme == "https",
             # A proxy could not reach a server of this machine.
-            trust_env=not _is_loopback(self._root.host),
+            trust_env=not is_loopback(self._root.host),
             transport=transport,
         )
 
@@ -199,8 +199,7 @@ class Endpoint:
             target = url.join(reply.headers.get("location", ""))
         except httpx.InvalidURL:
             raise _Elsewhere(f"{self.host} redirects to something that is no URL") from None
-        origin = (self._root.scheme, self._root.host, self._root.port)
-        if reply.status not in (307, 308) or (target.scheme, target.host, target.port) != origin:
+        if reply.status not in (307, 308) or not same_origin(target, self._root):
             raise _Elsewhere(
                 f"{self.host} redirects ({reply.status}) to {target.scheme}://{target.host}, which "
                 "is refused: if that is the endpoint, set AWARENESS_TEACHER_URL to it"
@@ -214,22 +213,11 @@ def _refusal(said: str) -> str:
     return "content_filter" if FILTERED.search(said) else REFUSED
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def _checked(teacher: Teacher) -> httpx.URL:
     """Return the API's root as a URL."""
-    wrong = "AWARENESS_TEACHER_URL must be an API's root such as http://HOST:8000/v1"
-    try:
-        url = httpx.URL(teacher.url)
-    except httpx.InvalidURL:
-        raise UserError(wrong) from None
-    if url.scheme not in ("http", "https") or not url.host or url.userinfo or url.query:
-        raise UserError(wrong)
+    url = api_root(teacher.url)
+    if url is None:
+        raise UserError("AWARENESS_TEACHER_URL must be an API's root such as http://HOST:8000/v1")
     if not teacher.model:
         raise UserError("set AWARENESS_TEACHER_MODEL to the model's name at the endpoint")
     if teacher.key and not re.fullmatch(r"[\x21-\x7e]+", teacher.key):
