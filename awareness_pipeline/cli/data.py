@@ -75,8 +75,9 @@ def discover(
     """Discover repositories: by GitHub's search, from a list of names, or in a local folder."""
     from awareness_pipeline.cli import searches, work
 
-    settings = _wishing(
+    settings = _with(
         settings_of(recipe, version, root, local, from_file),
+        "discover",
         target=target,
         min_stars=min_stars,
         include_niche=include_niche,
@@ -134,16 +135,16 @@ def download(
     settings = settings_of(recipe, version, root, local, from_file)
     if output:
         settings = replace(settings, paths=replace(settings.paths, repos=output))
-    asked: dict[str, Any] = {
-        "concurrency": concurrency,
-        "order": "random" if randomize else order,
-        "max_size_kb": None if max_size is None else _bytes_of(max_size) // 1024,
-        "max_blob_bytes": None if max_blob is None else _bytes_of(max_blob),
-        "disk_budget_gb": disk_budget,
-        "min_free_gb": min_free,
-    }
-    changed = {name: value for name, value in asked.items() if value is not None}
-    settings = replace(settings, clone=replace(settings.clone, **changed))
+    settings = _with(
+        settings,
+        "clone",
+        concurrency=concurrency,
+        order="random" if randomize else order,
+        max_size_kb=None if max_size is None else _bytes_of(max_size) // 1024,
+        max_blob_bytes=None if max_blob is None else _bytes_of(max_blob),
+        disk_budget_gb=disk_budget,
+        min_free_gb=min_free,
+    )
     work.tell(settings, work.run_stages(settings, ["clone"]), as_machine=as_json)
 
 
@@ -180,7 +181,7 @@ def process(
     settings = settings_of(recipe, version, root, local)
     if output:
         settings = replace(settings, paths=replace(settings.paths, commits=output))
-    settings = _extracting(settings, workers, plain, merges)
+    settings = _with(settings, "extract", workers=workers, plain=plain or None, merges=merges)
     work.tell(settings, work.run_stages(settings, ["extract", "curate"]), as_machine=as_json)
 
 
@@ -217,8 +218,9 @@ def refresh(
     if liveness:
         searches.say_swept(settings, after_days, as_machine=as_json)
         return
-    settings = _wishing(
+    settings = _with(
         settings,
+        "discover",
         mode="incremental" if incremental else "refresh",
         min_stars=min_stars,
         include_niche=include_niche,
@@ -244,7 +246,8 @@ def reprocess(
     """Redo a stage under today's settings; what depends on it follows with its own command."""
     from awareness_pipeline.cli import again, work
 
-    settings = _extracting(settings_of(recipe, version, root, local), workers, plain, merges)
+    settings = settings_of(recipe, version, root, local)
+    settings = _with(settings, "extract", workers=workers, plain=plain or None, merges=merges)
     if every == bool(repo):
         raise UserError("say what to redo: either --all or --repo OWNER/NAME")
     again.forget(settings, stage, repo)
@@ -293,19 +296,12 @@ def extract(
         )
 
 
-def _extracting(
-    settings: Settings, workers: int | None, plain: bool, merges: str | None
+def _with(
+    settings: Settings, part: Literal["discover", "clone", "extract"], /, **options: Any
 ) -> Settings:
-    """Return the settings with the options of an extraction that were given."""
-    asked: dict[str, Any] = {"workers": workers, "plain": plain or None, "merges": merges}
-    changed = {name: value for name, value in asked.items() if value is not None}
-    return replace(settings, extract=replace(settings.extract, **changed))
-
-
-def _wishing(settings: Settings, **wishes: Any) -> Settings:
-    """Return settings with what was given of the wishes for discovery."""
-    given = {name: value for name, value in wishes.items() if value is not None}
-    return replace(settings, discover=replace(settings.discover, **given))
+    """Return the settings with the options of a part that were given: those that are not None."""
+    given = {name: value for name, value in options.items() if value is not None}
+    return replace(settings, **{part: replace(getattr(settings, part), **given)})
 
 
 def _split(languages: str | None) -> tuple[str, ...] | None:
