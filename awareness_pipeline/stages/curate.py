@@ -27,8 +27,6 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-import zstandard
-
 from awareness_model.schema import to_json
 from awareness_pipeline.artifacts import (
     Counts,
@@ -218,7 +216,7 @@ def _facts_of(here: Place, unit: Unit, folder: Path, clone: Path) -> Outcome:
             rows = write_facts(aside, facts_of(commits, licence_before, _known(here, unit)))
     except RepositoryError as error:
         raise UnitFailed(error.reason, str(error)) from error
-    except (ValueError, zstandard.ZstdError) as error:
+    except ValueError as error:
         raise UnitFailed("damaged", str(error)) from error
     return Outcome(Counts(rows, rows), files=(name,))
 
