@@ -131,22 +131,18 @@ class Catalog:
         *,
         language: str | None = None,
         under: Path | None = None,
-        selected: bool = False,
     ) -> list[Repository]:
         """Return a host's repositories by id; without opted-out and withdrawn ones.
 
         Args:
             language: only this one (any case).
             under: only repositories found below this local folder.
-            selected: only those to be cloned.
         """
         query = select(RepositoryRow).where(
             RepositoryRow.host == host, RepositoryRow.state.not_in(WITHDRAWN)
         )
         if language is not None:
             query = query.where(func.lower(RepositoryRow.language) == language.lower())
-        if selected:
-            query = query.where(RepositoryRow.selected)
         with self._session() as session:
             refused = _refused(session, host)
             rows = [_repository(row) for row in session.scalars(query)]
@@ -157,6 +153,12 @@ class Catalog:
             and (under is None or Path(row.local_path or "/").is_relative_to(under.resolve()))
         ]
         return sorted(kept, key=lambda row: row.repo_id)
+
+    def selected(self, host: str) -> set[int]:
+        """Return the ids of what is to be cloned; opted-out and withdrawn ones are among them."""
+        query = select(RepositoryRow.repo_id).where(RepositoryRow.host == host)
+        with self._session() as session:
+            return set(session.scalars(query.where(RepositoryRow.selected)))
 
     def unchecked(self, host: str, before: str) -> list[Repository]:
         """Return the repositories that nothing was heard of since a time, longest ago first.

@@ -90,7 +90,7 @@ def _wanted(settings: Settings, here: Place) -> dict[str, _Wanted]:
     host, folder = settings.source.host, settings.source.local
     with Catalog(settings.paths.database_url) as catalog:
         found = catalog.repositories(host, under=folder)
-        wanted = {row.repo_id for row in catalog.repositories(host, under=folder, selected=True)}
+        wanted = catalog.selected(host)
     if settings.source.listing:
         wanted &= set(_listed(settings))
     chosen = [

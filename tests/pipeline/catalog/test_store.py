@@ -19,6 +19,11 @@ def ids(rows: list[Any]) -> set[str]:
     return {row.external_id for row in rows}
 
 
+def chosen(catalog: Catalog, host: str = HOST) -> set[str]:
+    selected = catalog.selected(host)
+    return {row.external_id for row in catalog.repositories(host) if row.repo_id in selected}
+
+
 def seen(catalog: Catalog, repo_id: int, time: str) -> None:
     """Let a repository be one that was last heard of at `time`."""
     with catalog._engine.begin() as connection:
@@ -151,41 +156,42 @@ def test_unchecked_are_those_unheard_of_longest_ago_first(catalog: Catalog) -> N
 
 def test_everything_found_is_selected_at_first(catalog: Catalog) -> None:
     catalog.upsert([repository(1), repository(2)])
-    assert ids(catalog.repositories(HOST, selected=True)) == {"1", "2"}
+    assert chosen(catalog) == {"1", "2"}
 
 
 def test_choice_marks_and_keeps_everything(catalog: Catalog) -> None:
     catalog.upsert([repository(number) for number in (1, 2, 3)])
     catalog.select(HOST, {ONE})
-    assert ids(catalog.repositories(HOST, selected=True)) == {"1"}
+    assert chosen(catalog) == {"1"}
     assert len(catalog.repositories(HOST)) == 3
     assert catalog.states(HOST) == {"alive": 3, "selected": 1}
     catalog.select(HOST, [TWO, THREE, 12345])
-    assert ids(catalog.repositories(HOST, selected=True)) == {"2", "3"}
+    assert chosen(catalog) == {"2", "3"}
 
 
 def test_seeing_again_keeps_the_choice(catalog: Catalog) -> None:
     catalog.upsert([repository(1), repository(2)])
     catalog.select(HOST, {ONE})
     catalog.upsert([repository(1, stars=5), repository(2, stars=5), repository(3)])
-    assert ids(catalog.repositories(HOST, selected=True)) == {"1", "3"}
+    assert chosen(catalog) == {"1", "3"}
 
 
 def test_choice_of_one_host_leaves_the_others_alone(catalog: Catalog) -> None:
     elsewhere = repository(9, host="github.com", repo_id=repo_id_of("github.com", "9"))
     catalog.upsert([repository(1), elsewhere])
     catalog.select(HOST, [])
-    assert ids(catalog.repositories("github.com", selected=True)) == {"9"}
+    assert catalog.selected(HOST) == set()
+    assert chosen(catalog, "github.com") == {"9"}
 
 
 def test_asked_for_by_name_is_selected_whatever_is_chosen(catalog: Catalog) -> None:
     catalog.upsert([repository(1), repository(2)])
     catalog.select(HOST, [])
     catalog.upsert([repository(2), repository(3)], listed=True)
-    assert ids(catalog.repositories(HOST, selected=True)) == {"2", "3"}
+    assert chosen(catalog) == {"2", "3"}
     catalog.select(HOST, {ONE})
     catalog.upsert([repository(2), repository(3)])
-    assert ids(catalog.repositories(HOST, selected=True)) == {"1", "2", "3"}
+    assert chosen(catalog) == {"1", "2", "3"}
 
 
 def test_known_repositories_can_be_asked_for_by_name(catalog: Catalog) -> None:
@@ -194,7 +200,7 @@ def test_known_repositories_can_be_asked_for_by_name(catalog: Catalog) -> None:
     catalog.enlist([])
     catalog.enlist([TWO])
     catalog.select(HOST, [])
-    assert ids(catalog.repositories(HOST, selected=True)) == {"2"}
+    assert chosen(catalog) == {"2"}
 
 
 def test_progress_counts_repositories_by_stage_and_state(catalog: Catalog) -> None:
