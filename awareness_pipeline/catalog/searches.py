@@ -217,7 +217,7 @@ class Searches:
         with self._writing() as session:
             if known := session.scalars(query).first():
                 return known
-            row = CrawlRunRow(host=self.host, kind=kind, started_at=iso(now), calls=0)
+            row = CrawlRunRow(host=self.host, kind=kind, started_at=iso(now))
             session.add(row)
             session.flush()
             return row.id

@@ -120,7 +120,6 @@ class CrawlRunRow(Base):
     kind: Mapped[str]
     started_at: Mapped[str]
     finished_at: Mapped[str | None]
-    calls: Mapped[int]
 
 
 class SlotRow(Base):

@@ -75,6 +75,9 @@ ROWS: dict[str, list[dict[str, Any]]] = {
     ],
 }
 
+DROPPED = {"crawl_runs": {"calls"}}
+"""Columns of the first schema that are no longer there, for they told nothing."""
+
 
 @pytest.fixture
 def engine(empty_url: str) -> Iterator[Engine]:
@@ -102,8 +105,12 @@ def rows_of(engine: Engine, table: str) -> list[dict[str, Any]]:
 def keeps(engine: Engine) -> bool:
     """Whether every row of the first schema is there, whatever columns it has now."""
     for table, before in ROWS.items():
-        now = rows_of(engine, table)
-        assert [{name: row[name] for name in before[0]} for row in now] == before
+        names = before[0].keys() - DROPPED.get(table, set())
+        then, now = (
+            [{name: row[name] for name in names} for row in rows]
+            for rows in (before, rows_of(engine, table))
+        )
+        assert now == then
     return True
 
 
@@ -151,6 +158,7 @@ def test_down_and_up_again_keeps_what_the_old_schema_holds(engine: Engine) -> No
     _migrate(engine, command.downgrade, "0001")
     assert keeps(engine)
     assert set(inspect(engine).get_table_names()) == {*ROWS, "alembic_version"}
+    assert [row["calls"] for row in rows_of(engine, "crawl_runs")] == [0]
     _migrate(engine)
     assert keeps(engine)
     assert differences(engine) == []
@@ -189,5 +197,5 @@ def test_opening_a_current_catalog_changes_nothing(empty_url: str) -> None:
     engine = _engine(_parsed(empty_url))
     before = rows_of(engine, "alembic_version")
     Catalog(empty_url).close()
-    assert rows_of(engine, "alembic_version") == before == [{"version_num": "0002"}]
+    assert rows_of(engine, "alembic_version") == before == [{"version_num": "0003"}]
     engine.dispose()
