@@ -67,6 +67,7 @@ bench: setup models $(VENV)/.deepspeed ## Discovery, extraction, the teacher, a 
 	@$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[bench]"
 	@$(BIN)/python -m tests.bench.discovery
 	@$(BIN)/python -m tests.bench.teacher
+	@$(BIN)/python -m tests.bench.traces
 	@$(BIN)/python -m tests.bench.extract
 	@$(BIN)/python -m tests.bench.reader
 

@@ -10,7 +10,7 @@ Shapes: B rows, T columns (padded), N new tokens, V vocabulary, k alternatives.
 
 import json
 import os
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, TypeVar
@@ -199,6 +199,27 @@ def score(
     The distribution that predicts response token t is read where token t - 1 goes in (for t = 0,
     the prompt's last token), so place t belongs to token t.
     """
+    places = _forced(model, prompts, responses)
+    return [_gathered(_likeliest(logits_NV, top_k)) for logits_NV in places]
+
+
+@torch.inference_mode()
+def nats(
+    model: Any, prompts: Sequence[Sequence[int]], responses: Sequence[Sequence[int]]
+) -> list[float]:
+    """Return −log likelihood of each response behind its prompt, in nats, all tokens summed."""
+    found = []
+    for logits_NV, response in zip(_forced(model, prompts, responses), responses, strict=True):
+        ids_N = torch.tensor(response, device=logits_NV.device)
+        logprobs_N = logits_NV.log_softmax(-1).gather(1, ids_N[:, None])
+        found.append(-logprobs_N.double().sum().item())
+    return found
+
+
+def _forced(
+    model: Any, prompts: Sequence[Sequence[int]], responses: Sequence[Sequence[int]]
+) -> Iterator[torch.Tensor]:
+    """Yield the logits `[N, V]` that predict each response, float32."""
     joined = [[*prompt, *response] for prompt, response in zip(prompts, responses, strict=True)]
     tokens, mask = _left_padded(model, joined)
     longest = max(len(response) for response in responses)
@@ -209,11 +230,8 @@ def score(
         use_cache=False,
         logits_to_keep=longest + 1,
     )
-    found = []
     for row, response in enumerate(responses):
-        logits_NV = out.logits[row, -len(response) - 1 : -1].float()
-        found.append(_gathered(_likeliest(logits_NV, top_k)))
-    return found
+        yield out.logits[row, -len(response) - 1 : -1].float()
 
 
 def _left_padded(model: Any, rows: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:

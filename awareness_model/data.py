@@ -1,22 +1,33 @@
 """Teacher traces that can be trained on: those whose deciding documents are in memory.
 
-Traces come from Parquet files (`schema.TRACE_COLUMNS`), documents from a memory store's snapshots.
-What cannot be used is counted with a reason. Limits: traces are held as one Arrow table.
+Traces come from Parquet files (`traces.Traces`), documents from a memory store's snapshots. A trace
+sees the documents of its own tree, (repo_id, parent_sha): two steps of a `state` chain are two
+trees, so each has its own version of the file that was edited in between. What cannot be used is
+counted with a reason.
+
+Limits: of every usable trace a few numbers are held, and of every tree its content hashes.
 """
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from hashlib import blake2b
+import sys
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import astuple, dataclass, field
+from functools import lru_cache
 from pathlib import Path
-from typing import Protocol
-
-import pyarrow as pa
-import pyarrow.parquet as pq
+from typing import Any, Final, Protocol
 
 from awareness_model.config import TrainingConfig, UserError
 from awareness_model.memory.batch import Slots
-from awareness_model.schema import TRACE_COLUMNS, digest
+from awareness_model.neighbours import Neighbours, Repository
+from awareness_model.schema import digest
+from awareness_model.traces import Traces
+
+TREES_HELD: Final = 1_024
+"""Trees whose paths are kept while traces are read; those of a repository come together."""
+
+Tree = tuple[int, str]
+"""Repository and commit whose tree a memory holds."""
 
 
 class Documents(Protocol):
@@ -34,38 +45,46 @@ class Sample:
     """A trace whose gold documents are in memory."""
 
     row: int
-    """Its row in the table of traces."""
+    """Its row number among the traces."""
     length: int
     """Prompt and answer tokens that are read."""
-    snapshot: tuple[int, str]
-    """Repository and tree its documents come from."""
+    snapshot: Tree
+    """The tree its documents come from."""
     gold: tuple[str, ...]
     """Content hashes of the documents that decide the answer."""
+    stale: tuple[str, ...] = ()
+    """Content hashes of other versions of these files: beside the gold they would contradict it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Samples:
     """The traces that can be trained on, and why others cannot."""
 
-    table: pa.Table
+    traces: Traces
     usable: tuple[Sample, ...]
-    documents: Mapping[tuple[int, str], tuple[str, ...]]
-    """Content hashes in memory, by snapshot, sorted."""
-    everything: tuple[tuple[int, str], ...]
-    """(repository, content hash) of all of them, sorted: what negatives are drawn from."""
+    documents: Mapping[Tree, tuple[str, ...]]
+    """Content hashes in memory, by tree, sorted."""
+    trees: Mapping[int, tuple[Tree, ...]]
+    """The trees in memory, by repository, sorted."""
+    neighbours: Neighbours
+    """Which of these repositories are alike: where negatives come from."""
     dropped: Mapping[str, int]
     """Traces left out, by reason."""
 
     @property
     def digest(self) -> str:
-        """Return the digest of what training sees: prompts, answers, teacher, documents."""
-        sink = pa.BufferOutputStream()
-        rows = self.table.take([sample.row for sample in self.usable]).combine_chunks()
-        with pa.ipc.new_stream(sink, rows.schema) as stream:
-            stream.write_table(rows)
-        seen = blake2b(sink.getvalue(), digest_size=16).hexdigest()
-        gold = [repr(sample.gold) for sample in self.usable]
-        return digest(seen, *gold, repr(sorted(self.documents.items())))
+        """Return the digest of what training sees: prompts, answers, teacher, documents and which
+        repositories are alike. It reads every trace, as a stream."""
+        taught = self.traces.digest([sample.row for sample in self.usable])
+        about = [repr((sample.snapshot, sample.gold, sample.stale)) for sample in self.usable]
+        alike = [repr(astuple(one)) for one in self.neighbours.repositories.values()]
+        return digest(taught, *about, repr(sorted(self.documents.items())), *alike)
+
+    def holds(self, tree: Tree, content_hash: str) -> bool:
+        """Whether a tree's memory holds a document."""
+        held = self.documents[tree]
+        place = bisect_left(held, content_hash)
+        return place < len(held) and held[place] == content_hash
 
 
 def load_samples(
@@ -80,37 +99,97 @@ def load_samples(
         UserError: a file is missing or is no trace file, a teacher used another tokenizer, or
             nothing is left to train on.
     """
-    table = _read(paths)
-    _refuse_other_tokenizer(table, fingerprint)
-    snapshots: dict[tuple[int, str], Mapping[str, str]] = {}
-    usable: list[Sample] = []
-    dropped: Counter[str] = Counter()
-    names = ("repo_id", "parent_sha", "gold_paths")
-    for number, row in enumerate(table.select(names).to_pylist()):
-        key = (row["repo_id"], row["parent_sha"])
-        if key not in snapshots:
-            snapshots[key] = store.snapshot(*key)
-        length = _length(table, number, training)
-        held = snapshots[key]
-        gold = tuple(dict.fromkeys(held[path] for path in row["gold_paths"] if path in held))
-        if reason := _unusable(length, row["gold_paths"], gold):
-            dropped[reason] += 1
-        else:
-            usable.append(Sample(number, length, key, gold))
-    if not usable:
+    traces = Traces(paths)
+    found = _Found(lru_cache(TREES_HELD)(store.snapshot))
+    row = 0
+    for part in traces.index():
+        for one in part:
+            _refuse_other_tokenizer(one["tokenizer_fingerprint"], fingerprint)
+            found.add(row, one, training)
+            row += 1
+    if not found.usable:
         raise UserError(
-            f"no trace can be trained on ({dict(dropped) or 'there are none'}): "
+            f"no trace can be trained on ({dict(found.dropped) or 'there are none'}): "
             "distil more, and encode the documents they name"
         )
-    documents = {key: tuple(sorted(set(held.values()))) for key, held in snapshots.items() if held}
-    pairs = {(repo_id, one) for (repo_id, _), held in documents.items() for one in held}
-    reasons = dict(sorted(dropped.items()))
-    return Samples(table, tuple(usable), documents, tuple(sorted(pairs)), reasons)
+    return found.samples(traces)
 
 
-def _length(table: pa.Table, row: int, training: TrainingConfig) -> int:
+@dataclass(slots=True)
+class _Found:
+    """What reading the traces once brings together."""
+
+    snapshot: Callable[[int, str], Mapping[str, str]]
+    usable: list[tuple[Sample, tuple[str, ...]]] = field(default_factory=list)
+    """Samples, with the paths of their gold documents."""
+    documents: dict[Tree, tuple[str, ...]] = field(default_factory=dict)
+    versions: defaultdict[tuple[int, str], set[str]] = field(
+        default_factory=lambda: defaultdict(set)
+    )
+    """Content hashes of each gold file over all trees of its repository."""
+    languages: defaultdict[int, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    sizes: dict[int, int] = field(default_factory=dict)
+    dropped: Counter[str] = field(default_factory=Counter)
+
+    def add(self, row: int, trace: Mapping[str, Any], training: TrainingConfig) -> None:
+        """Take a row of the index in."""
+        tree = trace["repo_id"], sys.intern(trace["parent_sha"])
+        held = self._tree(tree, trace)
+        named = tuple(sys.intern(path) for path in dict.fromkeys(trace["gold_paths"]))
+        there = tuple(path for path in named if path in held)
+        for path in there:
+            self.versions[tree[0], path].add(held[path])
+        gold = tuple(dict.fromkeys(sys.intern(held[path]) for path in there))
+        length = _length(trace, training)
+        if reason := _unusable(length, named, gold):
+            self.dropped[reason] += 1
+        else:
+            self.usable.append((Sample(row, length, tree, gold), there))
+
+    def _tree(self, tree: Tree, trace: Mapping[str, Any]) -> Mapping[str, str]:
+        held = self.snapshot(*tree)
+        if not held:
+            return held
+        if tree not in self.documents:
+            self.documents[tree] = tuple(sorted({sys.intern(one) for one in held.values()}))
+        repo_id, size = tree[0], int(trace["repository_bytes"])
+        self.languages[repo_id][trace["language"]] += 1
+        self.sizes[repo_id] = max(size, self.sizes.get(repo_id, 0))
+        return held
+
+    def samples(self, traces: Traces) -> Samples:
+        """Return what was found."""
+        trees: defaultdict[int, list[Tree]] = defaultdict(list)
+        for tree in sorted(self.documents):
+            trees[tree[0]].append(tree)
+        return Samples(
+            traces,
+            tuple(self._with_stale(sample, paths) for sample, paths in self.usable),
+            self.documents,
+            {repo_id: tuple(held) for repo_id, held in trees.items()},
+            Neighbours.of(
+                Repository(repo_id, _most_common(self.languages[repo_id]), size)
+                for repo_id, size in self.sizes.items()
+            ),
+            dict(sorted(self.dropped.items())),
+        )
+
+    def _with_stale(self, sample: Sample, paths: Sequence[str]) -> Sample:
+        repo_id = sample.snapshot[0]
+        known = {one for path in paths for one in self.versions[repo_id, path]}
+        if len(known) == len(sample.gold):
+            return sample
+        stale = tuple(sorted(known - set(sample.gold)))
+        return Sample(sample.row, sample.length, sample.snapshot, sample.gold, stale)
+
+
+def _most_common(counted: Counter[str]) -> str:
+    return min(counted, key=lambda name: (-counted[name], name))
+
+
+def _length(trace: Mapping[str, Any], training: TrainingConfig) -> int:
     """Return the tokens of a trace that are read; 0 where there is no prompt or no answer."""
-    prompt, answer = (len(table[name][row]) for name in ("student_prompt_ids", "response_ids"))
+    prompt, answer = trace["prompt_tokens"], trace["answer_tokens"]
     if not prompt or not answer:
         return 0
     return min(prompt, training.max_prompt_tokens) + min(answer, training.max_answer_tokens)
@@ -124,21 +203,8 @@ def _unusable(length: int, named: Sequence[str], gold: Sequence[str]) -> str:
     return "" if gold else "gold_not_in_memory"
 
 
-def _read(paths: Sequence[Path]) -> pa.Table:
-    tables = []
-    for path in sorted(paths):
-        try:
-            tables.append(pq.read_table(path, columns=list(TRACE_COLUMNS)))
-        except (OSError, pa.ArrowException, KeyError) as error:
-            raise UserError(f"{path} is no file of teacher traces: {error}") from None
-    if not tables:
-        raise UserError("no trace files were given: run distil first")
-    return pa.concat_tables(tables)
-
-
-def _refuse_other_tokenizer(table: pa.Table, fingerprint: str) -> None:
-    others = set(table["tokenizer_fingerprint"].to_pylist()) - {fingerprint}
-    if others:
+def _refuse_other_tokenizer(found: str, fingerprint: str) -> None:
+    if found != fingerprint:
         raise UserError(
             "the teacher's traces were made with another tokenizer than the student's, so their "
             "token ids mean other text: distil with the same model, or train another one"

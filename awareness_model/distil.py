@@ -1,10 +1,11 @@
 """distil: the teacher answers with files in its context: `python -m awareness_model.distil`.
 
 The teacher is the same frozen model with files in its prompt (context distillation); the student's
-prompt is the task alone. Reads `DistilRequest` lines, appends `DistilAnswer` lines with the
-teacher's top-k log-probabilities and tail mass at every response token; a rerun answers only what
-is missing. A request with a `response` is scored along it (teacher forcing); the others are
-answered greedily, and the distribution that chose a token is the one stored with it.
+prompt is the task, with the one file that the task names. Reads `DistilRequest` lines, appends
+`DistilAnswer` lines with the teacher's top-k log-probabilities and tail mass at every response
+token; a rerun answers only what is missing. A request with a `response` is scored along it (teacher
+forcing); the others are answered greedily, and the distribution that chose a token is the one
+stored with it.
 
 Packing: files in the order given, whole, each that still fits. Limits: no file is cut, so a file
 larger than the window is never seen; a request whose teacher would see no file is answered with
@@ -19,14 +20,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from awareness_model.config import UserError, default_device, default_model
-from awareness_model.schema import DistilAnswer, DistilRequest, ManifestEntry, read_rows
+from awareness_model.schema import (
+    FILES_BEFORE,
+    TASK_BEFORE,
+    DistilAnswer,
+    DistilRequest,
+    ManifestEntry,
+    read_rows,
+)
 
 if TYPE_CHECKING:
     from awareness_model.batch import Written
 
 LABEL = "distil"
-FILES_BEFORE = "These files are in the repository:\n\n"
-TASK_BEFORE = "The task:\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +104,7 @@ def pack(
 
 def _prepare(tokenizer: Any, request: DistilRequest) -> _Prepared:
     from awareness_model.base import chat_ids, plain_ids
+    from awareness_model.student import student_ids
 
     prompt = plain_ids(tokenizer, request.prompt)
     files = [
@@ -118,7 +125,9 @@ def _prepare(tokenizer: Any, request: DistilRequest) -> _Prepared:
         id=request.id,
         request=request,
         teacher=tuple(teacher(context)) if manifest else (),
-        student=tuple(prompt if request.raw else chat_ids(tokenizer, "", prompt)),
+        student=tuple(
+            student_ids(tokenizer, request.prompt, request.student_file, raw=request.raw)
+        ),
         response=tuple(response),
         manifest=manifest,
     )

@@ -2,32 +2,43 @@
 
 Both are functions of (seed, step) and the samples alone, so a resumed run sees what an
 uninterrupted one would have seen. The gold documents come first, then negatives, by turns from
-other repositories and from the same snapshot; from two visible documents on there is always one
-from another repository (FoT, CAS: naive mixing without negatives ends at chance). Samples of like
-length share a batch.
+other repositories and from the same tree; from two visible documents on there is always one from
+another repository (FoT, CAS: naive mixing without negatives ends at chance). Other repositories are
+those of the same language and nearest in size, then those of other languages; one of them shows one
+of its trees. Another version of a gold document is never visible. Samples of like length share a
+batch.
+
+A trace of text only (`top_k` 0) has no teacher distribution: its tokens count for CE alone.
 
 Shapes: B rows, T prompt and answer tokens (padded at the end), N answer tokens of all rows, k
-teacher alternatives, M memory slots. Limits: documents are read from the store at every step.
+teacher alternatives, M memory slots. Limits: traces and documents are read from disk at every step;
+a document of a fork that holds a third version of a gold file is not known as such.
 """
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from itertools import zip_longest
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor
 
-from awareness_model.config import TrainingConfig
-from awareness_model.data import Documents, Sample, Samples
+from awareness_model.config import TrainingConfig, UserError
+from awareness_model.data import Documents, Sample, Samples, Tree
 from awareness_model.memory.batch import Memory, collate
 
-WINDOW = 16
+WINDOW: Final = 16
 """Batches among which samples are sorted by length: less padding, order still nearly free."""
 
-TRIES = 32
-"""Draws per foreign document before giving up: a memory may be mostly one repository's."""
+POOL: Final = 16
+"""Repositories that foreign documents are drawn from at a time: the nearest ones."""
+
+POOLS: Final = 4
+"""Pools tried of the same language, and then of others."""
+
+TRIES: Final = 16
+"""Draws per foreign document before the next pool: like repositories may hold the same ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,20 +85,31 @@ class Feed:
     """A token id to pad with."""
     rank: int = 0
     ranks: int = 1
+    _epoch: dict[int, list[list[int]]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    """The newest epoch that was dealt, so that each is shuffled once."""
 
     def batch(self, step: int, visible: int) -> Batch:
         """Return this rank's batch of a step, with `visible` documents per row."""
-        together = self.training.batch_size * self.ranks
-        lengths = [sample.length for sample in self.samples.usable]
-        chosen = chosen_at(step, lengths, together, self.training.seed)
-        numbered = list(enumerate(chosen))[self.rank :: self.ranks]
+        numbered = list(enumerate(self._chosen(step)))[self.rank :: self.ranks]
         views = [
             self._view(self.samples.usable[sample], step, place, visible)
             for place, sample in numbered
         ]
         rows = [self.samples.usable[sample].row for _, sample in numbered]
-        traces = self.samples.table.take(rows).to_pylist()
+        traces = self.samples.traces.take(rows)
         return collate_batch(traces, views, self.store, self.training, self.filler)
+
+    def _chosen(self, step: int) -> list[int]:
+        """Return the samples of a step, all ranks together."""
+        together = self.training.batch_size * self.ranks
+        epoch, place = divmod(step, max(len(self.samples.usable) // together, 1))
+        if epoch not in self._epoch:
+            lengths = [sample.length for sample in self.samples.usable]
+            self._epoch.clear()
+            self._epoch[epoch] = batches_of(epoch, lengths, together, self.training.seed)
+        return self._epoch[epoch][place]
 
     def _view(self, sample: Sample, step: int, place: int, visible: int) -> "View":
         draw = random.Random(f"documents {self.training.seed} {step} {place}")
@@ -103,15 +125,14 @@ class View:
     others: tuple[str, ...]
 
 
-def chosen_at(step: int, lengths: Sequence[int], size: int, seed: int) -> list[int]:
-    """Return the `size` samples of a step.
+def batches_of(epoch: int, lengths: Sequence[int], size: int, seed: int) -> list[list[int]]:
+    """Return the batches of an epoch: a shuffle cut into batches of `size` samples of like length.
 
-    An epoch is a shuffle cut into batches of like length; what does not fill a batch is left for
-    another epoch. With fewer samples than `size`, samples repeat.
+    What does not fill a batch is left for another epoch. With fewer samples than `size`, samples
+    repeat.
     """
     count = len(lengths)
     batches = max(count // size, 1)
-    epoch, place = divmod(step, batches)
     draw = random.Random(f"samples {seed} {epoch}")
     order = draw.sample(range(count), count)
     order = [order[n % count] for n in range(batches * size)]
@@ -119,7 +140,7 @@ def chosen_at(step: int, lengths: Sequence[int], size: int, seed: int) -> list[i
     for start in range(0, len(order), WINDOW * size):
         window = sorted(order[start : start + WINDOW * size], key=lambda one: lengths[one])
         cut += [window[n : n + size] for n in range(0, len(window), size)]
-    return draw.sample(cut, len(cut))[place]
+    return draw.sample(cut, len(cut))
 
 
 def view(
@@ -131,23 +152,38 @@ def view(
     small memory shows fewer documents than asked for.
     """
     gold = () if absent else tuple(draw.sample(sample.gold, min(visible, len(sample.gold))))
-    own = samples.documents[sample.snapshot]
-    near = [one for one in draw.sample(own, len(own)) if one not in sample.gold]
-    far = _foreign(sample, samples, visible - len(gold), draw)
+    count = visible - len(gold)
+    near = _near(sample, samples, count, draw)
+    far = foreign(sample, samples, count, draw)
     mixed = [one for pair in zip_longest(far, near) for one in pair if one is not None]
-    return View(gold, tuple(mixed[: visible - len(gold)]))
+    return View(gold, tuple(mixed[:count]))
 
 
-def _foreign(sample: Sample, samples: Samples, count: int, draw: random.Random) -> list[str]:
-    """Draw up to `count` documents of other repositories that the own snapshot does not hold."""
-    own = set(samples.documents[sample.snapshot])
+def _near(sample: Sample, samples: Samples, count: int, draw: random.Random) -> list[str]:
+    """Draw up to `count` other documents of the sample's own tree."""
+    own = samples.documents[sample.snapshot]
+    never = {*sample.gold, *sample.stale}
+    drawn = draw.sample(own, min(len(own), count + len(never)))
+    return [one for one in drawn if one not in never][:count]
+
+
+def foreign(sample: Sample, samples: Samples, count: int, draw: random.Random) -> list[str]:
+    """Draw up to `count` documents of other repositories that the own tree does not hold: from the
+    pool of like repositories nearest in size, and from the next one where that gives too few.
+
+    The work does not depend on how many repositories or documents there are.
+    """
     found: dict[str, None] = {}
-    for _ in range(TRIES * count):
-        if len(found) == count:
-            break
-        repo_id, one = draw.choice(samples.everything)
-        if repo_id != sample.snapshot[0] and one not in own:
-            found[one] = None
+    shown: dict[int, Tree] = {}
+    for pool in samples.neighbours.pools(sample.snapshot[0], POOL, POOLS):
+        for _ in range(TRIES * count):
+            if len(found) == count:
+                return list(found)
+            other = draw.choice(pool)
+            tree = shown.setdefault(other, draw.choice(samples.trees[other]))
+            one = draw.choice(samples.documents[tree])
+            if one not in sample.stale and not samples.holds(sample.snapshot, one):
+                found[one] = None
     return list(found)
 
 
@@ -183,26 +219,42 @@ def collate_batch(
 
 
 def _teacher(traces: Sequence[Mapping[str, Any]], lengths: Sequence[int]) -> dict[str, Tensor]:
-    """Return the teacher's distributions, padded to the widest row."""
+    """Return the teacher's distributions, padded to the widest row; none for text only."""
     width = max((len(row) for trace in traces for row in trace["topk_ids"]), default=0)
     ids: list[list[int]] = []
     logprobs: list[list[float]] = []
     tail: list[float] = []
     for trace, length in zip(traces, lengths, strict=True):
-        taught = len(trace["topk_ids"]) >= length
-        for place in range(length):
-            row = trace["topk_ids"][place] if taught else []
+        for row, known, rest in _distributions(trace, length):
             fill = width - len(row)
             ids.append([*row, *[row[0] if row else 0] * fill])
-            known = trace["topk_logprobs"][place] if row else []
             logprobs.append([*known, *[float("-inf")] * fill])
-            tail.append(trace["tail_mass"][place] if row else 0.0)
+            tail.append(rest)
     return {
         "topk_ids": torch.tensor(ids, dtype=torch.long).reshape(len(ids), width),
         "topk_logprobs": torch.tensor(logprobs).reshape(len(ids), width),
         "tail_mass": torch.tensor(tail),
-        "taught": torch.tensor([row[0] > float("-inf") if row else False for row in logprobs]),
+        "taught": torch.tensor([bool(row) and row[0] > float("-inf") for row in logprobs]),
     }
+
+
+def _distributions(
+    trace: Mapping[str, Any], length: int
+) -> list[tuple[list[int], list[float], float]]:
+    """Return (ids, log-probabilities, tail) of the answer's first tokens; empty for text only.
+
+    Raises:
+        UserError: the trace promises alternatives and does not have them for every token.
+    """
+    if not trace["top_k"]:
+        return [([], [], 0.0)] * length
+    columns = [trace[name] for name in ("topk_ids", "topk_logprobs", "tail_mass")]
+    if any(len(column) != len(trace["response_ids"]) for column in columns):
+        raise UserError(
+            f"trace {trace['trace_id']} has not as many distributions as answer tokens: "
+            "run distil again"
+        )
+    return list(zip(*(column[:length] for column in columns), strict=True))
 
 
 def _tokens(trace: Mapping[str, Any], training: TrainingConfig) -> tuple[list[int], list[int]]:

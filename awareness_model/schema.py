@@ -21,6 +21,11 @@ from awareness_model.config import TrainingConfig
 LAYOUTS = ("kv", "latent")
 """Memory layouts: `kv`, the decoder's own keys and values; `latent`, encoder states."""
 
+FILES_BEFORE = "These files are in the repository:\n\n"
+TASK_BEFORE = "The task:\n"
+"""What a teacher reads before files and before the task; a file is its path, a line break, its text
+and an empty line."""
+
 CONDITIONS = ("own", "other", "none", "text")
 """What the decoder may read in an evaluation: the repository's memory, another repository's memory,
 no memory, the same documents as text in the context."""
@@ -80,7 +85,7 @@ class DistilRequest:
     `files` come most relevant first; the teacher packs as many whole files as fit in
     `max_context_tokens`. With `response` set, the teacher is forced along it (and scores it)
     instead of writing its own answer. `raw` prompts are continued as they stand (code completion);
-    others go through the model's chat template.
+    others go through the model's chat template. `student_file` stands in the student's prompt.
     """
 
     id: str
@@ -91,6 +96,7 @@ class DistilRequest:
     max_context_tokens: int
     max_new_tokens: int
     top_k: int
+    student_file: SourceFile | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +113,12 @@ class DistilAnswer:
 
     `topk_ids[t]` and `topk_logprobs[t]` describe the distribution that predicts `response_ids[t]`
     (already shifted); `tail_mass[t]` is the probability outside the k alternatives.
-    `finish_reason`: `stop` or `length` of the own answer; `forced` along a given response;
-    `no_context` where no file (or not even the prompt) fits, and then nothing was asked.
+    `finish_reason`: `stop` or `length` of the own answer; `forced` along a given response; `given`,
+    a response that no teacher has scored; `no_context` where no file (or not even the prompt) fits,
+    and then nothing was asked; an endpoint's own word where it refused.
+
+    Without alternatives (all three lists empty) the answer is text only: `response_ids` are the
+    student tokenizer's, whatever the teacher's are.
     """
 
     id: str
@@ -124,6 +134,32 @@ class DistilAnswer:
     tokenizer_fingerprint: str
 
 
+@dataclass(frozen=True, slots=True)
+class AlignRequest:
+    """Put an endpoint's answer into the student's tokens: T tokens as far as the endpoint named
+    them, each with its alternatives.
+
+    A token has an id (-1: not told) and its bytes in hex (empty: not told). The tokens may begin
+    before `response` and end behind it: those that spell it are looked for from the end.
+    """
+
+    id: str
+    prompt: str
+    raw: bool
+    student_file: SourceFile | None
+    response: str
+    finish_reason: str
+    token_ids: tuple[int, ...]
+    token_bytes: tuple[str, ...]
+    topk_ids: tuple[tuple[int, ...], ...]
+    topk_bytes: tuple[tuple[str, ...], ...]
+    topk_logprobs: tuple[tuple[float, ...], ...]
+    written_tokens: int
+    """As the endpoint counts them; 0 for a text that was given to it."""
+    teacher_tokens: int
+    manifest: tuple[ManifestEntry, ...]
+
+
 TRACE_COLUMNS: dict[str, str] = {
     "trace_id": "string",
     "repo_id": "int64",
@@ -131,22 +167,44 @@ TRACE_COLUMNS: dict[str, str] = {
     "parent_sha": "string",
     "kind": "string",
     "style": "string",
+    "target": "string",
     "prompt": "string",
+    "student_path": "string",
     "student_prompt_ids": "list<int32>",
     "response_ids": "list<int32>",
     "response_text": "string",
+    "top_k": "int32",
     "topk_ids": "list<list<int32>>",
     "topk_logprobs": "list<list<float>>",
     "tail_mass": "list<float>",
     "manifest_paths": "list<string>",
     "manifest_tokens": "list<int32>",
+    "manifest_reasons": "list<string>",
     "gold_paths": "list<string>",
+    "hops": "int32",
+    "chain": "string",
+    "step": "int32",
+    "language": "string",
+    "repository_bytes": "int64",
     "finish_reason": "string",
     "tokenizer_fingerprint": "string",
 }
-"""Columns of a teacher-trace Parquet file, in order, as pyarrow type names. `kind` is `instruction`
-(the teacher answers a task prompt) or `reconstruction` (a span whose text another file decides;
-`response` is the true span, the teacher is forced along it with the gold file in context)."""
+"""Columns of a teacher-trace Parquet file, in order, as pyarrow type names.
+
+- `parent_sha`: the tree that decides the answer, and that a memory must hold.
+- `kind`: `instruction` (a task prompt), `reconstruction` (a span whose text another file decides)
+  or `state` (such a span over successive trees: one `chain`, `step` 0, 1, …).
+- `target`: `teacher`, its own answer; `commit`, forced along the true diff; `span`, forced along
+  the true text of a reconstruction or state.
+- `student_path`: a file whose text stands in the student's prompt; empty for none.
+- `top_k`: alternatives of every response token; 0 is text only, then `topk_ids`, `topk_logprobs`
+  and `tail_mass` are empty and `response_ids` are the student tokenizer's ids of the text.
+- `manifest_reasons`: `touched`, `imported`, `folder`, `rest` or `gold`, as long as
+  `manifest_paths`.
+- `hops`: gold files beyond those that the diff touches; 0 for a span.
+- `language`: main language of the tree, or of the file asked about; `repository_bytes`: bytes of
+  text that were read of the tree.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +288,54 @@ class EvaluationItem:
     """Paths of the documents that decide the answer."""
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a text is scored behind: a prompt, with files before it or without."""
+
+    name: str
+    """`own`, `same` (of another commit of the repository) or `other` (of another repository)."""
+    prompt: str
+    files: tuple[SourceFile, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRequest:
+    """Ask how likely a text is behind each of its readings; `own` is one of them.
+
+    With files, every reading gets as many tokens of them as the one that has fewest, at most
+    `max_context_tokens`, so that only what is read differs and not how much.
+    """
+
+    id: str
+    kind: str
+    """`prompt`: the readings differ in the prompt; `context`: in the files."""
+    group: str
+    """What is compared within a kind: the style of the prompts, or a trace's target."""
+    repo_id: int
+    sha: str
+    text: str
+    readings: tuple[Reading, ...]
+    max_text_tokens: int
+    """The text's first tokens are scored."""
+    max_prompt_tokens: int
+    """A longer prompt is cut in its middle."""
+    max_context_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class AuditAnswer:
+    """What one reading makes of a text."""
+
+    id: str
+    """`<request id>:<reading>`."""
+    nats: float
+    """−log likelihood of the text, all its scored tokens together."""
+    tokens: int
+    """Tokens of the text that were scored."""
+    read: int
+    """Tokens before it."""
+
+
 def content_hash(data: bytes) -> str:
     """Return the blake2b-256 hex digest that names a document."""
     return blake2b(data, digest_size=32).hexdigest()
@@ -264,16 +370,22 @@ def from_json(kind: type[RowT], line: str) -> RowT:
 
 def _nested(row: RowT) -> RowT:
     """Lists become tuples, and dicts inside become the rows that their field promises."""
-    inner = {"files": SourceFile, "manifest": ManifestEntry}
+    inner: dict[str, Any] = {
+        "files": SourceFile,
+        "manifest": ManifestEntry,
+        "readings": Reading,
+        "student_file": SourceFile,
+    }
     for field in fields(row):  # type: ignore[arg-type]
-        value = getattr(row, field.name)
+        value, kind = getattr(row, field.name), inner.get(field.name)
         if isinstance(value, list):
-            kind = inner.get(field.name)
             rows = tuple(
-                kind(**item) if kind else tuple(item) if isinstance(item, list) else item
+                _nested(kind(**item)) if kind else tuple(item) if isinstance(item, list) else item
                 for item in value
             )
             object.__setattr__(row, field.name, rows)
+        elif kind and isinstance(value, dict):
+            object.__setattr__(row, field.name, kind(**value))
     return row
 
 

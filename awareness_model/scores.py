@@ -11,13 +11,15 @@ wrong memory. Limits: with few repositories the intervals are themselves uncerta
 """
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from awareness_model.schema import CONDITIONS
 
 RESAMPLES = 2_000
+
+ClusterT = TypeVar("ClusterT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +42,31 @@ def summary(outcomes: Sequence[Outcome], seed: int) -> dict[str, Any]:
     repos = sorted({one.repo_id for one in outcomes})
     sums = {repo: _sums([one for one in outcomes if one.repo_id == repo]) for repo in repos}
     nll = _nll(list(sums.values()))
-    rng = random.Random(f"bootstrap {seed}")
-    drawn = [_nll(rng.choices(list(sums.values()), k=len(repos))) for _ in range(RESAMPLES)]
+    drawn = [_nll(sample) for sample in resampled(list(sums.values()), seed)]
     recoveries = [value for value in map(recovery, drawn) if value is not None]
     return {
         "n_items": len(outcomes),
         "nll": nll,
         "S": specificity(nll),
-        "S_ci": _interval([specificity(one) for one in drawn]),
+        "S_ci": interval([specificity(one) for one in drawn]),
         "R": recovery(nll),
-        "R_ci": _interval(recoveries) if recovery(nll) is not None else None,
+        "R_ci": interval(recoveries) if recovery(nll) is not None else None,
         "S_by_repo": {str(repo): specificity(_nll([sums[repo]])) for repo in repos},
     }
+
+
+def resampled(clusters: Sequence[ClusterT], seed: int) -> Iterator[list[ClusterT]]:
+    """Yield the draws of a cluster bootstrap: as many clusters as there are, with replacement."""
+    rng = random.Random(f"bootstrap {seed}")
+    for _ in range(RESAMPLES):
+        yield rng.choices(clusters, k=len(clusters))
+
+
+def interval(values: Sequence[float]) -> list[float]:
+    """Return the 2.5 and 97.5 percentiles (nearest rank)."""
+    ordered = sorted(values)
+    last = len(ordered) - 1
+    return [ordered[round(0.025 * last)], ordered[round(0.975 * last)]]
 
 
 def by_kind(outcomes: Sequence[Outcome], seed: int) -> dict[str, dict[str, Any]]:
@@ -80,10 +95,3 @@ def _sums(outcomes: Sequence[Outcome]) -> dict[str, float]:
 def _nll(sums: Sequence[Mapping[str, float]]) -> dict[str, float]:
     tokens = sum(one["tokens"] for one in sums)
     return {name: sum(one[name] for one in sums) / tokens for name in CONDITIONS}
-
-
-def _interval(values: Sequence[float]) -> list[float]:
-    """The 2.5 and 97.5 percentiles (nearest rank)."""
-    ordered = sorted(values)
-    last = len(ordered) - 1
-    return [ordered[round(0.025 * last)], ordered[round(0.975 * last)]]

@@ -15,7 +15,7 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from hashlib import blake2b
+from hashlib import blake2b, file_digest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -134,7 +134,8 @@ def _inputs(job: TrainJob) -> str:
     parts = [json.dumps(settings, sort_keys=True), model_identity(job.model)]
     for path in sorted(job.traces):
         try:
-            parts.append(blake2b(Path(path).read_bytes(), digest_size=16).hexdigest())
+            with Path(path).open("rb") as file:
+                parts.append(file_digest(file, lambda: blake2b(digest_size=16)).hexdigest())
         except OSError as error:
             raise UserError(f"cannot read the traces in {path}: {error}") from None
     return digest(*parts)

@@ -156,9 +156,17 @@ class Reverse:
 
     max_commits: int = 1_000
     """Over the whole version, dealt evenly to the shards and their repositories."""
-    max_prompt_tokens: int = 400
-    max_new_tokens: int = 64
-    style: str = "imperative"
+    at_a_time: int = 2
+    """Commits dealt to a repository at a time: with two or more, prompts of one repository can be
+    told from one another."""
+    styles: tuple[str, ...] = ("issue", "imperative", "terse")
+    """Every commit is asked about in each; the cleaned message is a style that is always there."""
+    max_prompt_tokens: int = 1_600
+    max_new_tokens: int = 256
+    """Of an issue; the other styles end sooner."""
+    judge: bool = False
+    """Have the model rate what the gate accepts, from 1 to 5."""
+    min_judge: float = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,13 +174,31 @@ class Distil:
     """What the teacher reads and answers."""
 
     max_traces: int = 1_000
-    """Over the whole version, dealt evenly to the shards and their repositories."""
+    """Traces of tasks over the whole version, dealt evenly to the shards and their repositories."""
     max_reconstruction: int = 10_000
     """Rows made without the teacher's writing: spans of code that another file decides."""
+    max_state: int = 2_000
+    """Likewise, for questions over successive trees whose answer an edit changes."""
+    target: str = "teacher"
+    """What a task's traces answer with: `teacher`, its own answer; `commit`, the true diff, along
+    which the teacher is forced; `both`."""
+    edit_form: str = "search-replace"
+    """How a true diff is written: `search-replace` or `unified`."""
+    styles: tuple[str, ...] = ("issue", "imperative", "terse", "message")
+    """Styles of the tasks that are answered; different commits come before further styles."""
+    multi_hop_only: bool = False
+    """Answer only tasks that need two files beyond those that their diff touches."""
     max_context_tokens: int = 1_024
     max_new_tokens: int = 96
+    max_response_tokens: int = 1_024
+    """A true diff that is longer is left out; estimated rather too high (`teacher/room.py`)."""
+    max_student_bytes: int = 2_000
+    """Of the file that a task names, for the student's prompt: whole lines from its beginning."""
     top_k: int = 32
+    """Alternatives per token; an endpoint may allow fewer."""
     max_file_bytes: int = 64_000
+    state_trees: int = 24
+    """Newest trees of a repository's first-parent line that are compared."""
 
 
 def _run_name() -> str:
@@ -196,9 +222,13 @@ class Teacher:
     prefill: bool = False
     """The endpoint goes on from a last assistant turn, so an answer's opening can be forced."""
     parameters: str = ""
-    """JSON object merged into every payload; null removes a field."""
+    """JSON object merged into every payload; null removes a field. For vLLM's own token ids:
+    `{"return_tokens_as_token_ids": true}`."""
     top_logprobs: int = 20
     """Most alternatives per token that the endpoint gives."""
+    prompt_logprobs: int = 0
+    """Most alternatives per token of a given text (vLLM: `--max-logprobs`); 0: it gives none, and
+    cannot be forced along a text."""
     concurrency: int = field(default=8, metadata=RUN_ONLY)
     requests_per_minute: float = field(default=0.0, metadata=RUN_ONLY)
     """0: no limit of ours."""
@@ -215,6 +245,24 @@ class Teacher:
     cache: Path | None = field(default=None, metadata=RUN_ONLY)
     """Replaces `<root>/teacher`: answers and ledger."""
     run: str = field(default_factory=_run_name, repr=False, compare=False, metadata=RUN_ONLY)
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """What is scored as evidence that prompts and traces say something of their commits."""
+
+    max_commits: int = 200
+    """Commits whose prompts are compared, each in all its styles; over the whole version."""
+    max_tasks: int = 100
+    """Tasks whose traces are compared, each with all its targets."""
+    max_text_tokens: int = 128
+    """The first tokens of a diff or response that are scored."""
+    max_prompt_tokens: int = 256
+    """A longer prompt is cut in its middle."""
+    max_context_tokens: int = 1_024
+    """Of files, read before a response."""
+    seed: int = 0
+    """Of the pairing and of the bootstrap."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +326,7 @@ class Settings:
     reverse: Reverse = field(default_factory=Reverse)
     distil: Distil = field(default_factory=Distil)
     teacher: Teacher = field(default_factory=Teacher)
+    audit: Audit = field(default_factory=Audit)
     encode: Encode = field(default_factory=Encode)
     train: Train = field(default_factory=Train)
     evaluate: Evaluate = field(default_factory=Evaluate)
@@ -296,8 +345,15 @@ def demo() -> Settings:
         shards=4,
         discover=Discover(languages=("Python", "JavaScript", "Go"), min_stars=10),
         extract=Extract(max_commits=40),
-        reverse=Reverse(max_commits=24),
-        distil=Distil(max_traces=16, max_reconstruction=120),
+        reverse=Reverse(max_commits=16, max_prompt_tokens=640, max_new_tokens=56),
+        distil=Distil(
+            max_traces=32,
+            target="both",
+            max_reconstruction=120,
+            max_state=24,
+            max_response_tokens=512,
+        ),
+        audit=Audit(max_commits=16, max_tasks=6, max_text_tokens=64, max_context_tokens=384),
         encode=Encode(max_file_tokens=1_000, max_repository_tokens=900),
         train=Train(
             steps=40,
@@ -417,6 +473,7 @@ def _teacher(env: Mapping[str, str]) -> Teacher:
         prefill=env.get("AWARENESS_TEACHER_PREFILL", "") in ("1", "true", "yes"),
         parameters=_object(env, "AWARENESS_TEACHER_PARAMETERS"),
         top_logprobs=int(_number(env, "AWARENESS_TEACHER_TOP_LOGPROBS", usual.top_logprobs)),
+        prompt_logprobs=int(_number(env, "AWARENESS_TEACHER_PROMPT_LOGPROBS", 0.0)),
         concurrency=max(1, int(_number(env, "AWARENESS_TEACHER_CONCURRENCY", usual.concurrency))),
         requests_per_minute=_number(env, "AWARENESS_TEACHER_RPM", 0.0),
         tokens_per_minute=_number(env, "AWARENESS_TEACHER_TPM", 0.0),

@@ -6,6 +6,7 @@
     curate    curated_commits  which commits go on, and on which side   a partition per shard
     reverse   task_prompts     the task a commit answers, by an LLM     a partition per shard
     distil    teacher_traces   the teacher, repository in its context   a partition per shard
+    audit     data_evidence    do prompts and traces tell anything?     one partition
     encode    memory_shards    documents as keys and values (Lance)     a partition per shard
     train     gca_checkpoint   gated cross-attention, by DeepSpeed      one partition
     evaluate  evaluation       own memory, another's, none, text        one partition
@@ -21,6 +22,7 @@ from awareness_pipeline.artifacts import Place, Record, place, unit_records
 from awareness_pipeline.catalog import Catalog
 from awareness_pipeline.config import Settings, UserError
 from awareness_pipeline.stages import (
+    audit,
     clone,
     curate,
     discover,
@@ -63,8 +65,21 @@ FLOW: tuple[Step, ...] = (
     Step("clone", "clones", ("repositories",), "shard", clone.run),
     Step("extract", "commits", ("clones",), "shard", extract.run),
     Step("curate", "curated_commits", ("commits", "clones"), "shard", curate.run),
-    Step("reverse", "task_prompts", ("curated_commits", "commits"), "shard", reverse.run),
+    Step(
+        "reverse",
+        "task_prompts",
+        ("curated_commits", "commits", "clones"),
+        "shard",
+        reverse.run,
+    ),
     Step("distil", "teacher_traces", ("task_prompts", "commits", "clones"), "shard", distil.run),
+    Step(
+        "audit",
+        "data_evidence",
+        ("task_prompts", "teacher_traces", "commits", "clones"),
+        "",
+        audit.run,
+    ),
     Step(
         "encode",
         "memory_shards",

@@ -150,25 +150,36 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class TaskPrompt:
-    """The task that a commit answers, as a language model put it."""
+    """The task that a commit answers, as a language model put it, or as its message does."""
 
     repo_id: int
     repo: str
     sha: str
     parent_sha: str | None
     style: str
-    """`imperative` (and later `issue`, `terse`), or `message`: the cleaned commit message."""
+    """`issue`, `imperative`, `terse`, or `message`: the cleaned commit message, no model asked."""
     prompt: str
     accepted: bool
     reject_reason: str
     """Empty for an accepted prompt."""
     finish_reason: str
+    """As the teacher ended; empty where it was not asked."""
     model: str
     prompt_fingerprint: str
     prompt_tokens: int
     completion_tokens: int
+    leak: float
+    """Share of the prompt's names and literals that stand in added lines alone: neither in the tree
+    at `parent_sha` nor in the cleaned message. Scores are 0 to 1; `teacher/quality` has them."""
+    grounding: float
+    """Share of its code-like names that are in that tree or message; 1.0 if it has none."""
     copy_overlap: float
     """Longest run of words shared with the added lines, as a share of the prompt's words."""
+    words: int
+    english: float
+    self_contained: float
+    judge: float | None
+    """1 to 5 by a language model; None: it was not asked."""
 
 
 def to_json(row: Any) -> str:

@@ -74,7 +74,7 @@ def partition_records(paths: Paths, artifact: str, version: str) -> list[tuple[P
 def standings(
     paths: Paths, version: str, fresh: Mapping[str, int] | None = None
 ) -> tuple[Standing, ...]:
-    """Return the nine stages in flow order. `fresh`: units just done, by stage."""
+    """Return the ten stages in flow order. `fresh`: units just done, by stage."""
     found = []
     for step in FLOW:
         records = [record for _, record in partition_records(paths, step.artifact, version)]

@@ -2,7 +2,7 @@
 
     data     discover, download (clone), process, refresh, reprocess, full, extract
     consent  opt-out
-    learn    tasks, traces, encode, train, eval
+    learn    tasks, traces, audit, encode, train, eval
     look     stats, report, ledger, digest, doctor
     export   export
     serve    demo, ui
@@ -42,6 +42,7 @@ PANELS: dict[str, dict[str, Callable[..., None]]] = {
     "The model": {
         "tasks": learn.tasks,
         "traces": learn.traces,
+        "audit": learn.audit,
         "encode": learn.encode,
         "train": learn.train,
         "eval": learn.evaluate,

@@ -1,12 +1,12 @@
 """Commands from task prompts to the evaluation."""
 
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from awareness_pipeline.cli.options import Json, Local, Recipe, Root, Version, settings_of
-from awareness_pipeline.config import Settings
+from awareness_pipeline.config import Reverse, Settings, UserError
 
 MaxCost = Annotated[
     float | None,
@@ -18,6 +18,14 @@ MaxTokens = Annotated[
 
 
 def tasks(
+    styles: Annotated[
+        str | None,
+        typer.Option(help="Styles to write, with commas between them; the message is always one."),
+    ] = None,
+    judge: Annotated[
+        bool | None,
+        typer.Option("--judge/--no-judge", help="Have the model rate what the gate accepts."),
+    ] = None,
     max_cost: MaxCost = None,
     max_tokens: MaxTokens = None,
     recipe: Recipe = None,
@@ -26,14 +34,35 @@ def tasks(
     local: Local = None,
     as_json: Json = False,
 ) -> None:
-    """Have the language model write the task that each commit answers (stage reverse)."""
+    """Have the language model write the tasks that each commit answers (stage reverse)."""
     from awareness_pipeline.cli import work
 
     settings = _within(settings_of(recipe, version, root, local), max_cost, max_tokens)
+    reverse = settings.reverse
+    if styles is not None:
+        reverse = replace(reverse, styles=_styles(styles, Reverse().styles))
+    if judge is not None:
+        reverse = replace(reverse, judge=judge)
+    settings = replace(settings, reverse=reverse)
     work.tell(settings, work.run_stages(settings, ["reverse"]), as_machine=as_json)
 
 
 def traces(
+    target: Annotated[
+        Literal["teacher", "commit", "both"] | None,
+        typer.Option(help="What answers a task: the teacher itself, the true diff, or both."),
+    ] = None,
+    edit_form: Annotated[
+        Literal["search-replace", "unified"] | None,
+        typer.Option(help="How a true diff is written."),
+    ] = None,
+    styles: Annotated[
+        str | None, typer.Option(help="Styles of the tasks to answer, with commas between them.")
+    ] = None,
+    multi_hop: Annotated[
+        bool,
+        typer.Option("--multi-hop", help="Only tasks that need two files beyond the touched ones."),
+    ] = False,
     max_cost: MaxCost = None,
     max_tokens: MaxTokens = None,
     recipe: Recipe = None,
@@ -42,11 +71,38 @@ def traces(
     local: Local = None,
     as_json: Json = False,
 ) -> None:
-    """Have the teacher answer with the repository in its context (stage distil)."""
+    """Have the teacher answer with the repository in its context (stage distil).
+
+    An answer is its own, or a commit's true diff along which it is forced.
+    """
     from awareness_pipeline.cli import work
 
     settings = _within(settings_of(recipe, version, root, local), max_cost, max_tokens)
+    distil = settings.distil
+    if styles is not None:
+        distil = replace(distil, styles=_styles(styles, distil.styles))
+    distil = replace(
+        distil,
+        target=target or distil.target,
+        edit_form=edit_form or distil.edit_form,
+        multi_hop_only=multi_hop or distil.multi_hop_only,
+    )
+    settings = replace(settings, distil=distil)
     work.tell(settings, work.run_stages(settings, ["distil"]), as_machine=as_json)
+
+
+def audit(
+    recipe: Recipe = None,
+    version: Version = None,
+    root: Root = None,
+    local: Local = None,
+    as_json: Json = False,
+) -> None:
+    """Measure whether task prompts and traces say anything of their commits."""
+    from awareness_pipeline.cli import work
+
+    settings = settings_of(recipe, version, root, local)
+    work.tell(settings, work.run_stages(settings, ["audit"]), as_machine=as_json)
 
 
 def encode(
@@ -94,6 +150,14 @@ def evaluate(
 
     settings = settings_of(recipe, version, root, local)
     work.tell(settings, work.run_stages(settings, ["evaluate"]), as_machine=as_json)
+
+
+def _styles(given: str, known: tuple[str, ...]) -> tuple[str, ...]:
+    """Return styles in the order of those known. Raises UserError for another one, or none."""
+    asked = {style.strip() for style in given.split(",")} - {""}
+    if wrong := sorted(asked - set(known)) or (["none"] if not asked else []):
+        raise UserError(f"--styles takes some of {', '.join(known)}, not {', '.join(wrong)}")
+    return tuple(style for style in known if style in asked)
 
 
 def _within(settings: Settings, max_cost: float | None, max_tokens: int | None) -> Settings:

@@ -1,4 +1,4 @@
-"""What a run did, as tables for people: a row per stage, then the evaluation."""
+"""What a run did, as tables for people: a row per stage, then evidence and evaluation."""
 
 import sys
 from collections.abc import Iterable, Mapping
@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from awareness_pipeline.report.evidence import HEAD, rows
 from awareness_pipeline.standing import Standing
 from awareness_pipeline.teacher.ledger import Spent
 
@@ -44,6 +45,22 @@ def print_evaluation(evaluation: Mapping[str, Any]) -> None:
             interval = f"{_number(found['S'])} [{_number(low)}, {_number(high)}]"
             table.add_row(layout, *nll, interval, _number(found["R"]))
     console().print(table)
+
+
+def print_evidence(evidence: Mapping[str, Any]) -> None:
+    """Print every difference with its interval, then why some are not clear of 0."""
+    title = "evidence: NLL behind another's prompt or files − behind its own (nats per token)"
+    table = Table(title=title, title_justify="left")
+    for name in HEAD:
+        if name != "verdict":
+            table.add_column(name, justify="left" if name in HEAD[:2] else "right")
+    for compared, against, _, *numbers in rows(evidence):
+        table.add_row(
+            compared, against, *(f"{one:,}" if isinstance(one, int) else one for one in numbers)
+        )
+    console().print(table)
+    for line in evidence["unclear"]:
+        console().print(f"not clear of 0: {line}", markup=False)
 
 
 def print_ledger(found: Iterable[Spent]) -> None:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from awareness_pipeline import doctor
 from awareness_pipeline.artifacts import Record
-from awareness_pipeline.cli.table import print_evaluation, print_stages
+from awareness_pipeline.cli.table import print_evaluation, print_evidence, print_stages
 from awareness_pipeline.config import Settings
 from awareness_pipeline.flow import STAGES, run_step, step_named
-from awareness_pipeline.report import evaluation_of
+from awareness_pipeline.report import evaluation_of, evidence_of
 from awareness_pipeline.standing import Standing, as_json, standings
 from awareness_pipeline.teacher.books import PENDING
 
@@ -55,14 +55,23 @@ def run_stages(settings: Settings, stages: Iterable[str]) -> Work:
 
 def tell(settings: Settings, work: Work, *, as_machine: bool) -> None:
     """Print what was done: JSON on stdout, or tables and whether there was anything to do."""
-    evaluated = any(one.stage == "evaluate" and one.partitions for one in work.stages)
-    evaluation = evaluation_of(settings.paths, settings.version) if evaluated else None
+    ran = {one.stage for one in work.stages if one.partitions}
+    told = {
+        name: read(settings.paths, settings.version)
+        for stage, name, read in (
+            ("audit", "evidence", evidence_of),
+            ("evaluate", "evaluation", evaluation_of),
+        )
+        if stage in ran
+    }
     if as_machine:
         done = {"version": settings.version, "stages": as_json(work.stages)}
-        print(json.dumps({**done, "evaluation": evaluation} if evaluated else done))
+        print(json.dumps({**done, **told}))
         return
     print_stages(work.stages, f"version {settings.version}, below {settings.paths.root}")
-    if evaluation:
+    if evidence := told.get("evidence"):
+        print_evidence(evidence)
+    if evaluation := told.get("evaluation"):
         print_evaluation(evaluation)
     if work.nothing_to_do:
         print(f"everything was done: nothing to do ({work.seconds:.1f} s)")

@@ -94,8 +94,9 @@ CARDS: dict[str, Card] = {
         frozenset({"llm", "jsonl"}),
         "team:model",
         "llm",
-        "The task that a commit answers, written by a language model that sees the diff. An "
-        "unusable answer is rejected with a reason; the cleaned message then stands in.",
+        "The tasks that a commit answers, written by a language model that sees the diff, as an "
+        "issue, in one sentence, and in a few words; the cleaned message is a style of its own. "
+        "What the gate rejects is kept with its reason.",
     ),
     "teacher_traces": Card(
         "distil",
@@ -104,6 +105,15 @@ CARDS: dict[str, Card] = {
         "llm",
         "What a teacher answers with the repository in its context: response tokens with the "
         "log-probabilities of the most likely alternatives, and the probability left to the rest.",
+    ),
+    "data_evidence": Card(
+        "distil",
+        frozenset({"pytorch", "json"}),
+        "team:model",
+        "gpu",
+        "Do prompts and traces say anything of their commits? True changes scored behind their own "
+        "prompt and behind others', responses behind files of their own repository and of another "
+        "one. D = NLL(another's) - NLL(own), with intervals over repositories.",
     ),
     "memory_shards": Card(
         "encode",

@@ -1,7 +1,7 @@
 """The three jobs that hold the flow; `schedules.py` has what refreshes it.
 
 A job can't hold two kinds of partitions, so the flow is three: `discover` (a partition is a
-language), `build` (clone … encode; a partition is a shard) and `learn` (train, evaluate; one
+language), `build` (clone … encode; a partition is a shard) and `learn` (audit, train, evaluate; one
 whole). A job takes the checks of its assets along.
 """
 

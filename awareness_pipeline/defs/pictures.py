@@ -3,6 +3,8 @@
     clones            failures by class
     commits           commits by language and label, sizes of their diffs
     curated_commits   the funnel
+    task_prompts      the funnel of each style, and the page of samples
+    data_evidence     what another's prompt or files cost a text
     gca_checkpoint    the losses of the training
     evaluation        S, R and NLL of each layout
 
@@ -20,9 +22,12 @@ import dagster as dg
 from awareness_model.schema import LAYOUTS
 from awareness_pipeline.artifacts import Record, upstream_records
 from awareness_pipeline.config import Settings
+from awareness_pipeline.evidence.verdicts import label
 from awareness_pipeline.report import evaluation_of
-from awareness_pipeline.report.samples import training_curve
+from awareness_pipeline.report.evidence import intervals
+from awareness_pipeline.report.samples import funnels, training_curve
 from awareness_pipeline.stages import extract
+from awareness_pipeline.teacher.funnel import STEPS
 
 Metadata = Mapping[str, dg.MetadataValue]
 MOST_LANGUAGES: Final = 20
@@ -77,6 +82,44 @@ def of_curated(settings: Settings, record: Record) -> Metadata:
     }
 
 
+def of_prompts(settings: Settings, record: Record) -> Metadata:
+    """Return how many prompts of each style were accepted, what is left of them after each step,
+    and a page with random ones of the shard."""
+    found = funnels(settings.paths, settings.version, [record.partition])
+    if not found:
+        return {}
+    from awareness_pipeline.report import plots
+    from awareness_pipeline.report.prompts import write_samples
+
+    page = write_samples(settings.paths, settings.version, record.partition)
+    return {
+        **{
+            f"accepted: {name}": dg.MetadataValue.int(one[STEPS[-1]]) for name, one in found.items()
+        },
+        **{f"share: {name}": _number(_share(one)) for name, one in found.items()},
+        "funnel": _steps(found),
+        "funnel, drawn": _picture(plots.steps(found)),
+        "random samples": dg.MetadataValue.path(str(page.absolute())),
+    }
+
+
+def of_evidence(settings: Settings, record: Record) -> Metadata:
+    """Return every difference as a number, all of them with their intervals, and what is not clear
+    of 0."""
+    found = record.extra
+    measured = {label(one): one["D"] for one in found.get("measures", ()) if one["D"] is not None}
+    if not measured:
+        return {}
+    from awareness_pipeline.report import plots
+
+    drawn = intervals(found)
+    return {
+        **{f"D: {name}": _number(value) for name, value in measured.items()},
+        **({"differences": _picture(plots.differences(drawn))} if drawn else {}),
+        "not clear of 0": dg.MetadataValue.md("\n".join(f"- {one}" for one in found["unclear"])),
+    }
+
+
 def of_training(settings: Settings, record: Record) -> Metadata:
     """Return the last losses as numbers and all of them as a curve."""
     curve = training_curve(settings.paths, settings.version)
@@ -112,6 +155,8 @@ PICTURES: dict[str, Callable[[Settings, Record], Metadata]] = {
     "clones": of_clones,
     "commits": of_commits,
     "curated_commits": of_curated,
+    "task_prompts": of_prompts,
+    "data_evidence": of_evidence,
     "gca_checkpoint": of_training,
     "evaluation": of_evaluation,
 }
@@ -124,6 +169,22 @@ def table(numbers: Mapping[str, int], name: str, counted: str) -> dg.MetadataVal
         records=[dg.TableRecord({name: one, counted: number}) for one, number in numbers.items()],
         schema=dg.TableSchema(columns=columns),
     )
+
+
+def _steps(found: Mapping[str, Mapping[str, int]]) -> dg.MetadataValue:
+    """Return what is left after each step as a table with a column for each style."""
+    columns = [dg.TableColumn("step", "string"), *(dg.TableColumn(one, "int") for one in found)]
+    return dg.MetadataValue.table(
+        records=[
+            dg.TableRecord({"step": step, **{one: left[step] for one, left in found.items()}})
+            for step in STEPS
+        ],
+        schema=dg.TableSchema(columns=columns),
+    )
+
+
+def _share(steps: Mapping[str, int]) -> float:
+    return steps[STEPS[-1]] / max(steps[STEPS[0]], 1)
 
 
 def _extracted(

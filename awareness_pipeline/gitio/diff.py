@@ -18,7 +18,7 @@ from collections.abc import Container
 from dataclasses import dataclass, field
 from typing import Final
 
-from awareness_pipeline.gitio.header import Header, read_header
+from awareness_pipeline.patch.header import Header, read_header
 from awareness_pipeline.records import FileChange
 
 __all__ = ["Patch", "PatchLimits", "PatchReader"]

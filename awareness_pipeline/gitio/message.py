@@ -7,16 +7,16 @@ commit messages once, and the language with most wins. It costs some microsecond
 identifiers cost up to milliseconds and know nothing of subjects of three words.
 
 Limits: no code where languages tie or nothing is known, so most one-word messages have none; nine
-Latin languages (`words`); a script with several languages goes to the commonest (Cyrillic is
-Russian unless it has letters that only Ukrainian has). Read are the first 600 characters, up to a
-trailer such as `Signed-off-by`.
+Latin languages (`awareness_pipeline.words`); a script with several languages goes to the commonest
+(Cyrillic is Russian unless it has letters that only Ukrainian has). Read are the first 600
+characters, up to a trailer such as `Signed-off-by`.
 """
 
 import re
 from collections.abc import Mapping
 from typing import Final
 
-from awareness_pipeline.gitio.words import FUNCTION_AND_USUAL
+from awareness_pipeline.words import FUNCTION_AND_USUAL
 
 __all__ = ["conventional_type", "is_revert", "language_of_message"]
 

@@ -11,7 +11,7 @@ to write files, yet names that could leave a folder are refused.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -29,7 +29,11 @@ __all__ = [
     "Skipped",
     "Snapshot",
     "TreeFile",
+    "blobs_at",
+    "is_bad_name",
     "main_language_of",
+    "read_entry",
+    "read_files",
     "read_snapshot",
     "read_tree",
 ]
@@ -56,6 +60,8 @@ class Skipped:
 
     path: str
     reason: str
+    blob_sha: str = ""
+    """Empty where there is none to read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +94,18 @@ def read_tree(repo_path: Path, sha: str, *, max_file_bytes: int = 1_000_000) -> 
     return list(read_snapshot(repo_path, sha, max_file_bytes=max_file_bytes).files)
 
 
-def read_snapshot(repo_path: Path, sha: str, *, max_file_bytes: int = 1_000_000) -> Snapshot:
+def read_snapshot(
+    repo_path: Path,
+    sha: str,
+    *,
+    max_file_bytes: int = 1_000_000,
+    known: Mapping[tuple[str, str], TreeFile | str] | None = None,
+) -> Snapshot:
     """Return the text files of a commit's tree, and what was left out with its reason.
+
+    Args:
+        known: what was found before at a path and blob of this repository, with the same limit:
+            a file, or why it was left out. It is not read again.
 
     Reasons: `symlink`, `submodule`, `binary`, `too_big`, `vendored`, `generated`, `lockfile`,
     `omitted` (from a partial clone), `empty`, `bad_name`, `too_deep`, `too_many`. Raises as
@@ -100,17 +116,81 @@ def read_snapshot(repo_path: Path, sha: str, *, max_file_bytes: int = 1_000_000)
     skipped: list[Skipped] = []
     try:
         for entry in _entries(repository, sha):
-            taken = _read(repository, entry, max_file_bytes)
+            taken = (known or {}).get((entry.path, str(entry.blob)))
+            taken = taken or _read(repository, entry, max_file_bytes)
             if isinstance(taken, TreeFile):
                 files.append(taken)
             else:
-                skipped.append(Skipped(entry.path, taken))
+                skipped.append(Skipped(entry.path, taken, str(entry.blob or "")))
     except (pygit2.GitError, KeyError, ValueError) as error:
         raise BrokenRepository(f"the tree of {sha} can't be read: {error}") from error
     return Snapshot(
         files=tuple(sorted(files, key=lambda file: file.path)),
         skipped=tuple(sorted(skipped, key=lambda one: (one.path, one.reason))),
     )
+
+
+def read_files(
+    repo_path: Path,
+    sha: str,
+    paths: Iterable[str],
+    *,
+    max_file_bytes: int = 1_000_000,
+    known: dict[tuple[str, str], TreeFile | str] | None = None,
+) -> dict[str, TreeFile | str]:
+    """Return the files at some paths of a commit's tree, or why each is left out.
+
+    Only these paths are looked up, whatever the tree's size. Reasons and errors as in
+    `read_snapshot`, and `not_in_tree`; a path whose bytes are not UTF-8 is not found.
+
+    Args:
+        known: as in `read_snapshot`; what is read here is added.
+    """
+    repository = open_repository(repo_path)
+    omitted = read_omitted(Path(repository.path))
+    known = {} if known is None else known
+    found: dict[str, TreeFile | str] = {}
+    try:
+        root = repository[sha].peel(pygit2.Tree)
+        for path in paths:
+            child = _at(root, path)
+            if child is None or isinstance(child, pygit2.Tree):
+                found[path] = "not_in_tree"
+                continue
+            key = path, str(child.id)
+            if key not in known:
+                gone = key[1] in omitted
+                known[key] = (
+                    _leaf(child, path).reason or "omitted"
+                    if gone
+                    else read_entry(repository, child, path, max_file_bytes)
+                )
+            found[path] = known[key]
+    except (pygit2.GitError, KeyError, ValueError) as error:
+        raise BrokenRepository(f"the tree of {sha} can't be read: {error}") from error
+    return found
+
+
+def blobs_at(repo_path: Path, sha: str, paths: Iterable[str]) -> dict[str, str]:
+    """Return blob names of the files at some paths of a commit's tree; nothing is read of them.
+    Raises as `read_tree`."""
+    repository = open_repository(repo_path)
+    try:
+        root = repository[sha].peel(pygit2.Tree)
+        found = ((path, _at(root, path)) for path in paths)
+        return {path: str(child.id) for path, child in found if isinstance(child, pygit2.Blob)}
+    except (pygit2.GitError, KeyError, ValueError) as error:
+        raise BrokenRepository(f"the tree of {sha} can't be read: {error}") from error
+
+
+def _at(tree: pygit2.Tree, path: str) -> pygit2.Object | None:
+    """Return the entry at a path, name by name; None where there is none."""
+    child: pygit2.Object = tree
+    for name in path.split("/"):
+        if is_bad_name(name) or not isinstance(child, pygit2.Tree) or name not in child:
+            return None
+        child = child[name]
+    return child
 
 
 def main_language_of(repo_path: Path, sha: str) -> str:
@@ -153,7 +233,7 @@ def _entries(repository: pygit2.Repository, sha: str) -> Iterator[_Entry]:
             if seen > MAX_FILES:
                 yield _Entry(path, None, "too_many")
                 return
-            if name in ("", ".", "..") or name.lower() == ".git" or "/" in name or "\\" in name:
+            if is_bad_name(name):
                 yield _Entry(path, None, "bad_name")
             elif not isinstance(child, pygit2.Tree):
                 leaf = _leaf(child, path)
@@ -163,6 +243,18 @@ def _entries(repository: pygit2.Repository, sha: str) -> Iterator[_Entry]:
                 yield _Entry(path, None, "too_deep")
             else:
                 waiting.append((child, path + "/", depth + 1))
+
+
+def is_bad_name(name: str) -> bool:
+    """Tell whether an entry of a tree has a name that could leave a folder."""
+    return name in ("", ".", "..") or name.lower() == ".git" or "/" in name or "\\" in name
+
+
+def read_entry(
+    repository: pygit2.Repository, child: pygit2.Object, path: str, max_file_bytes: int
+) -> TreeFile | str:
+    """Return one file of a tree, or why it is left out. Raises KeyError: its blob is missing."""
+    return _read(repository, _leaf(child, path), max_file_bytes)
 
 
 def _leaf(child: pygit2.Object, path: str) -> _Entry:

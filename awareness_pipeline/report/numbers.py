@@ -1,4 +1,4 @@
-"""The numbers of a version: nine stages, the evaluation, and what weakens them.
+"""The numbers of a version: ten stages, the evidence, the evaluation, and what weakens them.
 
 The form is fixed, machines read it: `awareness report --json` prints `summary`.
 """
@@ -9,6 +9,8 @@ from typing import Any
 from awareness_model.schema import LAYOUTS
 from awareness_pipeline.artifacts import Record, read_record
 from awareness_pipeline.config import Paths
+from awareness_pipeline.report.evidence import evidence_of
+from awareness_pipeline.report.samples import funnels
 from awareness_pipeline.standing import as_json, partition_records, standings
 
 OUT_UNITS = {
@@ -18,6 +20,7 @@ OUT_UNITS = {
     "curate": "commits",
     "reverse": "prompts",
     "distil": "traces",
+    "audit": "texts",
     "encode": "memory records",
     "train": "checkpoints",
     "evaluate": "items",
@@ -26,12 +29,15 @@ OUT_UNITS = {
 
 
 def summary(paths: Paths, version: str) -> dict[str, Any]:
-    """Return `{"version", "seconds_total", "stages": […], "evaluation": {…} or None}`."""
+    """Return `{"version", "seconds_total", "stages": […]}` with `prompts` (`samples.funnels`), and
+    with `evidence` and `evaluation`, each None where it has not run."""
     stages = as_json(standings(paths, version))
     return {
         "version": version,
         "seconds_total": round(sum(one["seconds"] for one in stages), 3),
         "stages": [{**one, "out_unit": OUT_UNITS[one["name"]]} for one in stages],
+        "prompts": funnels(paths, version),
+        "evidence": evidence_of(paths, version),
         "evaluation": evaluation_of(paths, version),
     }
 
@@ -55,6 +61,7 @@ def caveats(paths: Paths, version: str) -> list[str]:
         "R divides by what the text itself gains: where the text gains little, R is noise.",
     ]
     evaluation, record = evaluation_of(paths, version), _record(paths, "evaluation", version)
+    evidence = evidence_of(paths, version) or {}
     if record and (visible := record.settings.get("visible_documents")):
         said.insert(
             0,
@@ -67,6 +74,7 @@ def caveats(paths: Paths, version: str) -> list[str]:
             "and themselves uncertain."
         )
         said += [line for name in LAYOUTS for line in _layout_caveats(evaluation, name)]
+    said += [f"Not clear of 0: {line}." for line in evidence.get("unclear", ())]
     return said + _prompt_caveats(paths, version) + _training_caveats(paths, version)
 
 
@@ -83,17 +91,12 @@ def _layout_caveats(evaluation: dict[str, Any], layout: str) -> list[str]:
 
 
 def _prompt_caveats(paths: Paths, version: str) -> list[str]:
-    found = [record for _, record in partition_records(paths, "task_prompts", version)]
-    used = ", message used"
-    saved = sum(
-        number
-        for record in found
-        for reason, number in record.counts.dropped.items()
-        if reason.endswith(used)
-    )
-    if not saved:
-        return []
-    return [f"{saved} task prompts are commit messages: every answer of the model was rejected."]
+    return [
+        f"{steps['accepted']} of {steps['wanted']} {style} prompts could be used: commits that the "
+        "model copes with are the easier ones."
+        for style, steps in funnels(paths, version).items()
+        if 2 * steps["accepted"] < steps["wanted"]
+    ]
 
 
 def _training_caveats(paths: Paths, version: str) -> list[str]:

@@ -89,6 +89,25 @@ def classes(numbers: Mapping[str, int], label: str, counted: str) -> str:
     return _png(draw)
 
 
+def steps(left: Mapping[str, Mapping[str, int]]) -> str:
+    """What is left after each step, a bar for each style: `{style: {step: number}}`."""
+    names = list(next(iter(left.values())))
+    width = 0.8 / len(left)
+
+    def draw(axes: Axes) -> None:
+        for number, (style, steps) in enumerate(left.items()):
+            places = [y + (number - (len(left) - 1) / 2) * width for y in range(len(names))]
+            bars = axes.barh(places, list(steps.values()), 0.9 * width, label=style)
+            axes.bar_label(bars, fmt=" {:,.0f}", color=INK, size=7)
+        axes.set_xlim(0, 1.12 * max(*(max(one.values()) for one in left.values()), 1))
+        _rows(axes, names, "prompts")
+        axes.margins(y=0.01)
+        place = {"loc": "lower left", "bbox_to_anchor": (0, 1), "ncols": len(left)}
+        axes.legend(frameon=False, labelcolor=INK, **place)
+
+    return _png(draw, height=0.16 * len(names) * len(left) + 1.2)
+
+
 def seconds(stages: Sequence[str], spent: Sequence[float]) -> str:
     """Seconds of each stage, all runs together."""
 
@@ -150,18 +169,13 @@ def conditions(nll: Mapping[str, Mapping[str, float]]) -> str:
 
 def specificity(found: Mapping[str, tuple[float, float, float]]) -> str:
     """S of each layout with its interval (S, low, high); right of the line, memory helps."""
+    return _intervals(found, "S: NLL with another repository's memory − with its own (nats)")
 
-    def draw(axes: Axes) -> None:
-        for y, (layout, (value, low, high)) in enumerate(found.items()):
-            reach = [[value - low], [high - value]]
-            axes.errorbar(
-                value, y, xerr=reach, fmt="o", capsize=5, color=LAYOUT_COLOURS.get(layout, BLUE)
-            )
-        _zero_line(axes)
-        axes.set_ylim(-0.6, len(found) - 0.4)
-        _rows(axes, list(found), "S: NLL with another repository's memory − with its own (nats)")
 
-    return _png(draw, height=0.45 * len(found) + 1.1)
+def differences(found: Mapping[str, tuple[float, float, float]]) -> str:
+    """D, NLL behind another's reading − behind its own, with intervals (D, low, high); right of the
+    line, own helps."""
+    return _intervals(found, "D (nats per token)")
 
 
 def by_repository(found: Mapping[str, Mapping[str, float]]) -> str:
@@ -179,6 +193,20 @@ def by_repository(found: Mapping[str, Mapping[str, float]]) -> str:
         axes.legend(frameon=False, labelcolor=INK, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
 
     return _png(draw, height=0.3 * len(names) + 1.3)
+
+
+def _intervals(found: Mapping[str, tuple[float, float, float]], label: str) -> str:
+    def draw(axes: Axes) -> None:
+        for y, (name, (value, low, high)) in enumerate(found.items()):
+            reach = [[value - low], [high - value]]
+            axes.errorbar(
+                value, y, xerr=reach, fmt="o", capsize=5, color=LAYOUT_COLOURS.get(name, BLUE)
+            )
+        _zero_line(axes)
+        axes.set_ylim(-0.6, len(found) - 0.4)
+        _rows(axes, list(found), label)
+
+    return _png(draw, height=0.45 * len(found) + 1.1)
 
 
 def _rows(axes: Axes, names: Sequence[str], label: str) -> None:

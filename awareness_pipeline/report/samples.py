@@ -1,21 +1,30 @@
-"""What the report shows from inside the files: task prompts, and losses by training step."""
+"""What the report shows from inside the files: funnels and samples of prompts, training losses.
 
+Samples are drawn by a hash of what a prompt is about: the same files give the same ones, and new
+prompts change few of them. Limits: all prompts of the partitions asked for are read.
+"""
+
+import heapq
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import chain, zip_longest
 from pathlib import Path
+from typing import Any, Final
 
-from awareness_model.schema import read_rows
-from awareness_pipeline.artifacts import read_record
+from awareness_model.schema import digest, read_rows
+from awareness_pipeline.artifacts import Record, read_record
 from awareness_pipeline.config import Paths
 from awareness_pipeline.records import TaskPrompt
 from awareness_pipeline.standing import partition_records
-from awareness_pipeline.teacher.tasks import MESSAGE_STYLE
+from awareness_pipeline.teacher.funnel import STEPS
+from awareness_pipeline.teacher.tasks import MESSAGE_STYLE, STYLES
 
-SHOWN = 12
-"""Tasks shown, accepted and rejected in turn while there are both."""
-NO_LOSS = ("step", "lr", "grad_norm", "visible")
+__all__ = ["Curve", "Sample", "drawn_prompts", "funnels", "training_curve"]
+
+SHOWN: Final = 20
+"""Of the accepted prompts, and of the rejected."""
+SEED: Final = "1"
+NO_LOSS: Final = ("step", "lr", "grad_norm", "visible")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,31 +37,38 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The task that the model wrote for a commit, beside the commit's own message."""
+    """A prompt that the model wrote for a commit, beside the commit's own message."""
 
     prompt: TaskPrompt
     message: str
 
 
-def prompts(paths: Paths, version: str) -> list[Sample]:
-    """Return some of the model's tasks, from as many repositories as there are."""
-    accepted: list[list[Sample]] = []
-    rejected: list[list[Sample]] = []
-    for folder, _ in partition_records(paths, "task_prompts", version):
-        for path in sorted(folder.glob("*.record.json")):
-            record = read_record(path)
-            for name in sorted(record.files) if record else ():
-                found = _samples(folder / name)
-                accepted.append([one for one in found if one.prompt.accepted])
-                rejected.append([one for one in found if not one.prompt.accepted])
-    both = chain.from_iterable(zip_longest(_dealt(accepted), _dealt(rejected)))
-    return [one for one in both if one is not None][:SHOWN]
+def funnels(
+    paths: Paths, version: str, partitions: Collection[str] | None = None
+) -> dict[str, dict[str, int]]:
+    """Return `{style: {step: prompts that reached it}}`, both in their order; empty: not run."""
+    total: dict[str, dict[str, int]] = {}
+    for _, record in _units(paths, version, partitions):
+        found: Mapping[str, Mapping[str, int]] = record.extra.get("funnel", {})
+        for style, steps in found.items():
+            own = total.setdefault(style, dict.fromkeys(STEPS, 0))
+            for step in STEPS:
+                own[step] += steps[step]
+    return {style: total[style] for style in (*STYLES, MESSAGE_STYLE) if style in total}
 
 
-def _samples(path: Path) -> list[Sample]:
-    rows = list(read_rows(TaskPrompt, path))
-    messages = {row.sha: row.prompt for row in rows if row.style == MESSAGE_STYLE}
-    return [Sample(row, messages.get(row.sha, "")) for row in rows if row.style != MESSAGE_STYLE]
+def drawn_prompts(
+    paths: Paths, version: str, partitions: Collection[str] | None = None
+) -> tuple[list[Sample], list[Sample]]:
+    """Return `SHOWN` random prompts of the model that were accepted, and as many rejected."""
+    both: dict[bool, list[Sample]] = {True: [], False: []}
+    for folder, record in _units(paths, version, partitions):
+        for name in sorted(record.files):
+            found = _samples(folder / name)
+            for accepted, kept in both.items():
+                among = [*kept, *(one for one in found if one.prompt.accepted == accepted)]
+                both[accepted] = heapq.nsmallest(SHOWN, among, key=_draw)
+    return both[True], both[False]
 
 
 def training_curve(paths: Paths, version: str) -> Curve | None:
@@ -63,16 +79,30 @@ def training_curve(paths: Paths, version: str) -> Curve | None:
     return None
 
 
+def _units(
+    paths: Paths, version: str, partitions: Collection[str] | None
+) -> Iterator[tuple[Path, Record]]:
+    for folder, _ in partition_records(paths, "task_prompts", version):
+        if partitions is None or folder.name in partitions:
+            for path in sorted(folder.glob("*.record.json")):
+                if record := read_record(path):
+                    yield folder, record
+
+
+def _samples(path: Path) -> list[Sample]:
+    rows = list(read_rows(TaskPrompt, path))
+    messages = {row.sha: row.prompt for row in rows if row.style == MESSAGE_STYLE}
+    return [Sample(row, messages.get(row.sha, "")) for row in rows if row.style != MESSAGE_STYLE]
+
+
+def _draw(one: Sample) -> str:
+    return digest(SEED, str(one.prompt.repo_id), one.prompt.sha, one.prompt.style)
+
+
 def _curve(path: Path) -> Curve | None:
-    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    rows: list[dict[str, Any]] = [json.loads(line) for line in path.read_text().splitlines()]
     if not rows:
         return None
     names = [name for name in rows[0] if name not in NO_LOSS]
     losses = {name: tuple(float(row[name]) for row in rows) for name in names}
     return Curve(tuple(int(row["step"]) for row in rows), losses)
-
-
-def _dealt(columns: list[list[Sample]]) -> list[Sample]:
-    """Take the first of every column, then the second, and so on."""
-    rows = chain.from_iterable(zip_longest(*columns))
-    return [row for row in rows if row is not None]

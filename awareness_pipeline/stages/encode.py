@@ -1,25 +1,24 @@
 """encode: documents become memory, once per blob, in one Lance store for the whole version.
 
-Of training repositories the documents are those their traces need (deciding files first, then what
-the teacher saw), in the tree each trace starts from; of held-out repositories the tree at HEAD, the
-files first that evaluation items ask about. Each repository has a budget of tokens.
+Of training repositories the documents are those their traces need (`lessons/memory.py`: deciding
+files first, then what the teacher saw), in the tree each trace starts from, so both trees of a step
+of state; of held-out repositories the tree at HEAD, the files first that evaluation items ask
+about. Each repository has a budget of tokens.
 
 A unit leaves `<repo_id>.jsonl`, the `SnapshotRow`s that lead to its memory; the records themselves
 are in `<memory_shards>/<version>/store`. One process encodes what a shard still lacks; a killed one
 goes on document by document. Counts: documents wanted in, memory records out (several per document
 and layout), documents left out by reason.
 
-Limits: tokens are estimated as bytes / 3.5; whole trees are read, also where a few files are
-needed; an old tree of a repository that is still there stays in the store.
+Limits: tokens are estimated as bytes / 3.5; an old tree of a repository that is still there stays
+in the store.
 """
 
 import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-
-import pyarrow.parquet as pq
 
 from awareness_model.config import model_identity
 from awareness_model.schema import (
@@ -31,10 +30,11 @@ from awareness_model.schema import (
     write_rows,
 )
 from awareness_pipeline.artifacts import Counts, Place, Record, place, upstream_records
-from awareness_pipeline.config import BYTES_PER_TOKEN, Encode, Settings, identity
+from awareness_pipeline.config import Settings, identity
 from awareness_pipeline.gitio.repository import RepositoryError
 from awareness_pipeline.gitio.snapshot import Snapshot, TreeFile, read_snapshot
 from awareness_pipeline.launch import run_model
+from awareness_pipeline.lessons.memory import Chosen, choose_for_traces
 from awareness_pipeline.symbols.items import build_items
 from awareness_pipeline.units import Outcome, Unit, close, finish_unit, forget, pending
 
@@ -51,44 +51,6 @@ class Source:
     head: str
     traces: tuple[Path, ...]
     """Files of its teacher traces; none for a held-out repository."""
-
-
-@dataclass(slots=True)
-class Chosen:
-    """The documents of one repository, filled up to its budget."""
-
-    limits: Encode
-    wanted: set[str] = field(default_factory=set)
-    """Documents considered: content hashes, or `sha:path` where there is none."""
-    texts: dict[str, str] = field(default_factory=dict)
-    rows: dict[tuple[str, str], SnapshotRow] = field(default_factory=dict)
-    dropped: dict[str, str] = field(default_factory=dict)
-    """Reason by document."""
-    tokens: float = 0.0
-
-    def add(self, repo_id: int, sha: str, file: TreeFile) -> None:
-        """Take a file if it fits."""
-        name = file.content_hash
-        tokens = len(file.text.encode()) / BYTES_PER_TOKEN
-        self.wanted.add(name)
-        if name not in self.texts:
-            if self.tokens + tokens > self.limits.max_repository_tokens:
-                self.dropped[name] = "over_budget"
-                return
-            self.texts[name] = file.text
-            self.tokens += tokens
-        self.rows[sha, file.path] = SnapshotRow(repo_id, sha, file.path, name)
-
-    def miss(self, sha: str, path: str, reason: str) -> None:
-        """Count a document that cannot be had."""
-        self.wanted.add(f"{sha}:{path}")
-        self.dropped[f"{sha}:{path}"] = reason
-
-    def counts(self, records: int) -> Counts:
-        """Return documents in, memory records out, and what was left out by reason."""
-        reasons = sorted(self.dropped.values())
-        dropped = {reason: reasons.count(reason) for reason in dict.fromkeys(reasons)}
-        return Counts(len(self.wanted), records, dropped)
 
 
 def run(settings: Settings, partition: str) -> Record:
@@ -149,7 +111,7 @@ def choose(source: Source, settings: Settings) -> Chosen:
     """
     chosen = Chosen(settings.encode)
     if source.traces:
-        _choose_for_traces(source, chosen)
+        choose_for_traces(source.repo_id, source.clone, source.traces, chosen)
         return chosen
     most = settings.encode.max_file_bytes
     tree = read_snapshot(source.clone, source.head, max_file_bytes=most)
@@ -178,29 +140,6 @@ def _sources(settings: Settings, partition: str) -> Iterator[tuple[Unit, Source]
         if record.key in clones and files and record.counts.rows_out:
             unit = Unit(record.key, {"teacher_traces": record.digest})
             yield unit, Source(int(record.key), *clones[record.key], files)
-
-
-def _choose_for_traces(source: Source, chosen: Chosen) -> None:
-    """Take the deciding files of every trace, then the others that the teacher saw."""
-    trees: dict[str, dict[str, TreeFile | str]] = {}
-    columns = ["parent_sha", "gold_paths", "manifest_paths"]
-    traces = [
-        row for path in source.traces for row in pq.read_table(path, columns=columns).to_pylist()
-    ]
-    for column in ("gold_paths", "manifest_paths"):
-        for row in traces:
-            sha = row["parent_sha"]
-            if sha not in trees:
-                most = chosen.limits.max_file_bytes
-                tree = read_snapshot(source.clone, sha, max_file_bytes=most)
-                trees[sha] = {one.path: one.reason for one in tree.skipped}
-                trees[sha].update({file.path: file for file in tree.files})
-            for path in row[column]:
-                file = trees[sha].get(path, "not_in_tree")
-                if isinstance(file, TreeFile):
-                    chosen.add(source.repo_id, sha, file)
-                else:
-                    chosen.miss(sha, path, file)
 
 
 def _held_out(tree: Snapshot, settings: Settings) -> list[TreeFile]:
@@ -256,7 +195,8 @@ def _finish(
 ) -> None:
     name = f"{unit.key}.jsonl"
     write_rows(here.folder / name, [row for _, row in sorted(chosen.rows.items())])
-    counts = chosen.counts(sum(records.get(one, 0) for one in chosen.texts))
+    made = sum(records.get(one, 0) for one in chosen.texts)
+    counts = Counts(len(chosen.wanted), made, chosen.reasons())
     said = {
         "split": "held_out" if held_out else "train",
         "documents": len(chosen.texts),

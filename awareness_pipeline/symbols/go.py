@@ -1,14 +1,14 @@
 """Names of a Go file.
 
-Limits: imports are not resolved; `Use.source` stays empty and `qualifier` is the package name (or
-variable) as written.
+Limits: imports name packages, not names: `Use.source` stays empty and `qualifier` is the package
+name (or variable) as written.
 """
 
 from collections.abc import Iterator
 
 from tree_sitter import Node
 
-from awareness_pipeline.symbols.syntax import Definition, Use, captured, define, source_of
+from awareness_pipeline.symbols.syntax import Definition, Import, Use, captured, define, source_of
 
 NAMES = "[(identifier) (type_identifier) (field_identifier)] @name"
 BOUND = """
@@ -42,6 +42,14 @@ def uses(root: Node) -> Iterator[Use]:
     """Yield every identifier, type name and field."""
     for node in captured(root, "Go", NAMES):
         yield Use(source_of(node), node.start_byte, _qualifier(node))
+
+
+def imports(root: Node) -> Iterator[Import]:
+    """Yield the packages a file imports; `local` is the name it gives them, else empty."""
+    for spec in captured(root, "Go", "(import_spec) @import"):
+        path, name = spec.child_by_field_name("path"), spec.child_by_field_name("name")
+        if path is not None:
+            yield Import(source_of(name) if name else "", source_of(path).strip('"`'))
 
 
 def bound_names(root: Node) -> frozenset[str]:

@@ -17,15 +17,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
-from pathlib import PurePosixPath
 from typing import Final
-
-from tree_sitter import Node
 
 from awareness_model.schema import digest
 from awareness_pipeline.symbols import go
+from awareness_pipeline.symbols.definers import CodeFile, code_files, deciders
+from awareness_pipeline.symbols.index import SymbolIndex
 from awareness_pipeline.symbols.modules import refers_to
-from awareness_pipeline.symbols.names import LANGUAGES, Definition, Use, definitions, uses
+from awareness_pipeline.symbols.names import Use, uses
 from awareness_pipeline.symbols.needles import needle_prompt
 from awareness_pipeline.symbols.syntax import parse
 
@@ -52,21 +51,6 @@ class Item:
     gold: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
-    path: str
-    language: str
-    text: str
-    root: Node
-    defined: tuple[Definition, ...]
-    package: str
-    """The package clause, for Go."""
-
-    @property
-    def folder(self) -> str:
-        return str(PurePosixPath(self.path).parent)
-
-
 def build_items(
     files: Iterable[tuple[str, str, str]], *, seed: int, limit: int | None = None
 ) -> list[Item]:
@@ -75,49 +59,26 @@ def build_items(
     Kinds alternate as long as both last, every answer is asked for once per kind and file that
     decides it, and the seed draws which `limit` of all come, and in which order.
     """
-    known = [
-        _file(path, language, text)
-        for path, language, text in sorted(files)
-        if language in LANGUAGES
-    ]
-    deciders = _deciders(known)
-    remote = [item for file in known for item in _remote(file, deciders)]
-    needles = [item for file in known for item in _needles(file, deciders)]
+    known = code_files(files, SymbolIndex())
+    deciding = deciders(known)
+    remote = [item for file in known for item in _remote(file, deciding)]
+    needles = [item for file in known for item in _needles(file, deciding)]
     rng = random.Random(f"items {seed}")
     drawn = [_draw(items, rng) for items in (remote, needles)]
     mixed = [item for pair in zip_longest(*drawn) for item in pair if item is not None]
     return mixed[:limit]
 
 
-def _file(path: str, language: str, text: str) -> _File:
-    root = parse(text, language)
-    package = go.package_name(root) if language == "Go" else ""
-    return _File(path, language, text, root, tuple(definitions(text, language)), package)
-
-
-def _deciders(files: list[_File]) -> dict[tuple[str, str], _File]:
-    """Return, by language and name, the file that alone defines a name at top level."""
-    found: dict[tuple[str, str], _File] = {}
-    shared: set[tuple[str, str]] = set()
-    for file in files:
-        for name in {one.name for one in file.defined if one.kind != "method"}:
-            key = (file.language, name)
-            if key in found:
-                shared.add(key)
-            found[key] = file
-    return {key: file for key, file in found.items() if key not in shared}
-
-
-def _remote(file: _File, deciders: dict[tuple[str, str], _File]) -> Iterator[Item]:
+def _remote(file: CodeFile, deciding: dict[tuple[str, str], CodeFile]) -> Iterator[Item]:
     own = {one.name for one in file.defined}
-    own |= go.bound_names(file.root) if file.language == "Go" else set()
+    own |= go.bound_names(parse(file.text, file.language)) if file.language == "Go" else set()
     seen: set[str] = set()
     data = file.text.encode("utf-8")
     for use in uses(file.text, file.language):
         if use.name in seen:
             continue
         seen.add(use.name)
-        decider = deciders.get((file.language, use.name))
+        decider = deciding.get((file.language, use.name))
         if decider is None or decider.path == file.path or not _askable(use.name, file.path):
             continue
         # In Go a qualified name can't be the file's own, whatever else the file calls so.
@@ -133,7 +94,7 @@ def _askable(name: str, path: str) -> bool:
     return len(name) >= MIN_NAME and name.lower() not in path.lower()
 
 
-def _points_at(use: Use, file: _File, decider: _File) -> bool:
+def _points_at(use: Use, file: CodeFile, decider: CodeFile) -> bool:
     if file.language != "Go":
         return refers_to(use, file.path, decider.path, file.language)
     if use.qualifier:
@@ -141,7 +102,7 @@ def _points_at(use: Use, file: _File, decider: _File) -> bool:
     return file.folder == decider.folder and file.package == decider.package
 
 
-def _prompt(file: _File, before: str) -> str:
+def _prompt(file: CodeFile, before: str) -> str:
     """Return the last `PROMPT_CHARACTERS` of `before`, in whole lines, under the file's path."""
     tail = before[-PROMPT_CHARACTERS:]
     if len(tail) < len(before):
@@ -149,12 +110,12 @@ def _prompt(file: _File, before: str) -> str:
     return f"{_COMMENT[file.language]} {file.path}\n{tail}"
 
 
-def _needles(file: _File, deciders: dict[tuple[str, str], _File]) -> Iterator[Item]:
+def _needles(file: CodeFile, deciding: dict[tuple[str, str], CodeFile]) -> Iterator[Item]:
     times = Counter(one.name for one in file.defined)
     for constant in file.defined:
         if constant.literal is None or times[constant.name] > 1:
             continue
-        if deciders.get((file.language, constant.name)) is not file:
+        if deciding.get((file.language, constant.name)) is not file:
             continue
         prompt = needle_prompt(constant, file.path, file.language, file.text, file.package)
         if prompt:

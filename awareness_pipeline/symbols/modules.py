@@ -10,7 +10,7 @@ from typing import Final
 
 from awareness_pipeline.symbols.syntax import Use
 
-__all__ = ["import_name", "refers_to"]
+__all__ = ["import_name", "module_parts", "names_file", "refers_to"]
 
 _SOURCE_ROOTS: Final = ("lib", "src")
 
@@ -21,10 +21,15 @@ def refers_to(use: Use, path: str, target: str, language: str) -> bool:
     For Go, which names packages and not files, see `items`.
     """
     if use.source:
-        matches = _python_matches if language == "Python" else _javascript_matches
-        return matches(use.source, path, target)
+        return names_file(use.source, path, target, language)
     last = use.qualifier.rpartition(".")[2]
-    return bool(last) and last == _parts(target)[-1]
+    return bool(last) and last == module_parts(target)[-1]
+
+
+def names_file(module: str, path: str, target: str, language: str) -> bool:
+    """Tell whether a module, as the file `path` writes it, may be the file `target`."""
+    matches = _python_matches if language == "Python" else _javascript_matches
+    return matches(module, path, target)
 
 
 def import_name(path: str) -> str:
@@ -32,13 +37,13 @@ def import_name(path: str) -> str:
 
     A leading `src` or `lib` folder is left out, as such folders are put on the search path.
     """
-    parts = _parts(path)
+    parts = module_parts(path)
     if len(parts) > 1 and parts[0] in _SOURCE_ROOTS:
         parts = parts[1:]
     return ".".join(parts) if all(part.isidentifier() for part in parts) else ""
 
 
-def _parts(path: str) -> tuple[str, ...]:
+def module_parts(path: str) -> tuple[str, ...]:
     """Return the parts of a module's path; a package or folder index stands for its folder."""
     pure = PurePosixPath(path)
     parts = pure.with_suffix("").parts
@@ -49,7 +54,7 @@ def _python_matches(source: str, path: str, target: str) -> bool:
     name = source.lstrip(".")
     parts = tuple(name.split(".")) if name else ()
     level = len(source) - len(name)
-    module = _parts(target)
+    module = module_parts(target)
     if not level:
         return module[-len(parts) :] == parts
     folder = PurePosixPath(path).parent.parts
@@ -62,4 +67,4 @@ def _javascript_matches(source: str, path: str, target: str) -> bool:
         return False
     asked = posixpath.normpath(posixpath.join(posixpath.dirname(path), source))
     without_suffix = str(PurePosixPath(target).with_suffix(""))
-    return asked in (target, without_suffix, "/".join(_parts(target)))
+    return asked in (target, without_suffix, "/".join(module_parts(target)))

@@ -15,7 +15,7 @@ from typing import Final
 from awareness_pipeline.symbols.modules import import_name
 from awareness_pipeline.symbols.syntax import Definition
 
-__all__ = ["needle_prompt"]
+__all__ = ["needle_prompt", "worth_asking"]
 
 MAX_STRING: Final = 40
 MIN_SIGNIFICANT: Final = 3
@@ -29,7 +29,7 @@ def needle_prompt(constant: Definition, path: str, language: str, text: str, pac
     `package` is the name in the package clause (Go); `text` the file that defines the constant.
     """
     literal = constant.literal
-    if constant.kind != "constant" or literal is None or not _worth_asking(constant.name, literal):
+    if constant.kind != "constant" or literal is None or not worth_asking(constant.name, literal):
         return ""
     if language == "Python":
         prompt = _python(constant.name, path)
@@ -40,7 +40,8 @@ def needle_prompt(constant: Definition, path: str, language: str, text: str, pac
     return "" if literal.strip(_QUOTES) in prompt else prompt
 
 
-def _worth_asking(name: str, literal: str) -> bool:
+def worth_asking(name: str, literal: str) -> bool:
+    """Tell whether a literal is long enough, and not told by its name, so that it is no guess."""
     if literal[0] not in _QUOTES:
         digits = "".join(character for character in literal if character.isalnum())
         return len(digits.strip("0")) >= MIN_SIGNIFICANT

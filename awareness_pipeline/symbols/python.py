@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from tree_sitter import Node
 
-from awareness_pipeline.symbols.syntax import Definition, Use, captured, define, source_of
+from awareness_pipeline.symbols.syntax import Definition, Import, Use, captured, define, source_of
 
 NUMBERS = ("integer", "float")
 
@@ -28,6 +28,20 @@ def uses(root: Node) -> Iterator[Use]:
     """Yield every identifier, attributes and imported names included."""
     for node in captured(root, "Python", "(identifier) @name"):
         yield Use(source_of(node), node.start_byte, _qualifier(node), _source(node))
+
+
+def imports(root: Node) -> Iterator[Import]:
+    """Yield what a file imports, wherever in it."""
+    for node in captured(root, "Python", "[(import_statement) (import_from_statement)] @import"):
+        module = node.child_by_field_name("module_name")
+        source = source_of(module) if module else ""
+        for taken in node.children_by_field_name("name"):
+            alias = taken.child_by_field_name("alias")
+            name = source_of(taken.child_by_field_name("name") or taken)
+            local = source_of(alias) if alias else name
+            yield Import(local, source, name) if source else Import(local, name)
+        if any(child.type == "wildcard_import" for child in node.named_children):
+            yield Import("*", source, "*")
 
 
 def _declared(statement: Node, kind: str) -> Iterator[Definition]:
@@ -55,7 +69,7 @@ def _assigned(assignment: Node) -> Iterator[Definition]:
     if left is None:
         return
     if left.type == "identifier":
-        yield define(left, "constant", assignment, _literal(right))
+        yield define(left, "constant", assignment, literal(right))
     elif left.type in ("pattern_list", "tuple_pattern"):
         for name in left.named_children:
             if name.type == "identifier":
@@ -64,7 +78,8 @@ def _assigned(assignment: Node) -> Iterator[Definition]:
         yield from _assigned(right)
 
 
-def _literal(value: Node | None) -> str | None:
+def literal(value: Node | None) -> str | None:
+    """Return the source text of a value that is a plain number or string."""
     if value is None:
         return None
     if value.type in NUMBERS:

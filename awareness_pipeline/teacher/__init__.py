@@ -6,6 +6,7 @@
 when to stop.
 
 `messages.py` strips commit messages of what would leak; `prompts.py` reads the templates in
-`prompts/`; `quality.py` judges answers. An answer is never trusted: what cannot be used is kept
-with its reason.
+`prompts/`, `quoting.py` and `room.py` say how a commit gets into them; `tasks.py` makes questions
+and rows of it all, `quality/` judges answers, `judging.py` asks for a second opinion, `funnel.py`
+counts. An answer is never trusted: what cannot be used is kept with its reason.
 """

@@ -2,8 +2,7 @@
 
 `ask` takes a batch of chat requests and returns their answers in order. What the cache holds is
 never asked again; what is asked is kept before anything is made of it, so a killed run goes on
-where it was. `ask_files` does the same for rows of the model package's own entry points, which only
-the local model answers.
+where it was. `files.py` puts requests that bring files through it.
 
 The identity of a teacher is its name and revision (a digest for a local model), never its address.
 Limits: one teacher at a time; a stage's requests are held in memory.
@@ -17,7 +16,7 @@ from pathlib import Path
 import httpx
 
 from awareness_model.config import model_identity
-from awareness_model.schema import DistilAnswer, DistilRequest, GenerateAnswer, GenerateRequest
+from awareness_model.schema import GenerateAnswer, GenerateRequest
 from awareness_pipeline.clock import REAL_CLOCK, Clock
 from awareness_pipeline.config import Settings, UserError
 from awareness_pipeline.teacher.books import Books, books_of
@@ -32,10 +31,10 @@ from awareness_pipeline.teacher.chat import (
     answer_from,
 )
 from awareness_pipeline.teacher.client import Asked, ask_endpoint
-from awareness_pipeline.teacher.local import Given, LocalModel, ask_model, local_key
+from awareness_pipeline.teacher.local import LocalModel, ask_model, local_key
 from awareness_pipeline.teacher.protocol import payload_of, trimmed
 
-__all__ = ["Batch", "ask", "ask_files", "teacher_identity", "teacher_shape"]
+__all__ = ["Batch", "ask", "local_model", "teacher_identity", "teacher_shape"]
 
 log = logging.getLogger(__name__)
 
@@ -119,31 +118,6 @@ def ask(
     return found
 
 
-def ask_files(
-    settings: Settings,
-    stage: str,
-    requests: Iterable[DistilRequest],
-    scratch: Path,
-    *,
-    label: str,
-    wanted: Collection[str],
-) -> "Given[DistilAnswer]":
-    """Return the local teacher's answers to requests with files, by request id.
-
-    Raises:
-        UserError: the model cannot be loaded.
-        RuntimeError: its process failed.
-    """
-    model = _local_model(settings)
-    books = books_of(settings, stage, model.identity, paid=False)
-    given = ask_model(
-        "distil", model, requests, DistilAnswer, scratch, books, wanted=wanted, label=label
-    )
-    if given.stopped:
-        log.warning("%s: %s", label, given.stopped)
-    return given
-
-
 def _ask_endpoint(
     settings: Settings,
     requests: Sequence[ChatRequest],
@@ -186,7 +160,8 @@ def _kept(books: Books, key: str) -> ChatAnswer | None:
     return None if text is None else answer_from(text)
 
 
-def _local_model(settings: Settings) -> LocalModel:
+def local_model(settings: Settings) -> LocalModel:
+    """Return the model on this machine. Raises UserError if it is not there."""
     return LocalModel(settings.model, model_identity(settings.model), settings.device)
 
 
@@ -198,7 +173,7 @@ def _ask_local(
     books: Books,
     label: str,
 ) -> Batch:
-    model = _local_model(settings)
+    model = local_model(settings)
     rows = [_local_request(model, request) for request in requests]
     wanted = {rows[place].id: place for place in places}
     given = ask_model(
@@ -225,6 +200,8 @@ def _ask_local(
 
 
 def _local_request(model: LocalModel, request: ChatRequest) -> GenerateRequest:
+    if request.forced:
+        raise ValueError("the local model is forced by the entry point `distil` alone")
     row = GenerateRequest(
         id="",
         system=request.system,

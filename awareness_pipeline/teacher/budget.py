@@ -16,14 +16,12 @@ def shard_share(total: int, partition: str, shards: int) -> int:
     return total // shards + (1 if number < total % shards else 0)
 
 
-def deal(total: int, sizes: Mapping[str, int]) -> dict[str, int]:
-    """Return how many each key gets, one a round in the order of keys, at most its size."""
+def deal(total: int, sizes: Mapping[str, int], at_a_time: int = 1) -> dict[str, int]:
+    """Return how many each key gets: `at_a_time` a round in the order of keys, at most its size."""
     dealt = dict.fromkeys(sorted(sizes), 0)
-    while total > 0:
-        open_keys = [key for key in dealt if dealt[key] < sizes[key]][:total]
-        if not open_keys:
-            break
+    while total > 0 and (open_keys := [key for key in dealt if dealt[key] < sizes[key]]):
         for key in open_keys:
-            dealt[key] += 1
-        total -= len(open_keys)
+            given = min(at_a_time, sizes[key] - dealt[key], total)
+            dealt[key] += given
+            total -= given
     return dealt

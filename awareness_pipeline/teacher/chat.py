@@ -11,12 +11,24 @@ import json
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
-__all__ = ["LENGTH", "REFUSED", "STOP", "ChatAnswer", "ChatRequest", "Place", "Token"]
+__all__ = [
+    "FORCED",
+    "LENGTH",
+    "REFUSED",
+    "STOP",
+    "TOO_LONG",
+    "ChatAnswer",
+    "ChatRequest",
+    "Place",
+    "Token",
+]
 __all__ += ["answer_from", "answer_text"]
 
 STOP: Final = "stop"
 LENGTH: Final = "length"
+FORCED: Final = "forced"
 REFUSED: Final = "refused"
+TOO_LONG: Final = "too_long"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +46,9 @@ class ChatRequest:
     """Nothing after this text is kept."""
     top_logprobs: int = 0
     """Alternatives wanted per token of the answer."""
+    forced: str = ""
+    """An answer (behind `prefix`) that is given and only scored, by an endpoint that gives the
+    log-probabilities of a prompt. White space around it is the endpoint's to keep or drop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +78,15 @@ class ChatAnswer:
     """The whole turn, from a forced `prefix` up to `stop` where it came."""
     finish_reason: str
     """`stop`: the stop text came or the model ended by itself; `length`: the limit came; as the
-    endpoint says otherwise (`content_filter` …). Without a text: `too_long`, the prompt does not
-    fit the endpoint's window; `refused`, see `detail`."""
+    endpoint says otherwise (`content_filter` …); `forced`: the text was given. Without a text:
+    `too_long`, the prompt does not fit the endpoint's window; `refused`, see `detail`."""
     prompt_tokens: int
     completion_tokens: int
     top_k: int = 0
     """Alternatives that every place has at least: what the endpoint allowed of those wanted."""
     places: tuple[Place, ...] = ()
-    """One per token, unless the endpoint joins tokens that are no text alone (llama.cpp does)."""
+    """One per token, unless the endpoint joins tokens that are no text alone (llama.cpp does). Of a
+    forced answer: the last ones of the prompt, some of which may come before it."""
     detail: str = ""
     """Why the endpoint refuses, in its own words."""
 

@@ -21,7 +21,7 @@ import httpx
 from awareness_pipeline.address import api_root, is_loopback, same_origin
 from awareness_pipeline.clock import Clock
 from awareness_pipeline.config import Teacher, UserError
-from awareness_pipeline.teacher.chat import REFUSED, ChatAnswer
+from awareness_pipeline.teacher.chat import REFUSED, TOO_LONG, ChatAnswer
 from awareness_pipeline.teacher.pace import asked_wait
 from awareness_pipeline.teacher.protocol import Broken, answer_of, error_of
 
@@ -35,7 +35,7 @@ PASSING: Final = frozenset((408, 409, 425, 429))
 REFUSING: Final = frozenset((400, 413, 422))
 EVERYONE: Final = frozenset((429, 503, 529))
 """The endpoint has too much to do, whoever asks."""
-TOO_LONG: Final = re.compile(
+OVER_WINDOW: Final = re.compile(
     r"context_length_exceeded|maximum context length|exceed_context_size|context size"
     r"|context window|prompt is too long|input is too long|too many tokens",
     re.IGNORECASE,
@@ -208,8 +208,8 @@ class Endpoint:
 
 
 def _refusal(said: str) -> str:
-    if TOO_LONG.search(said):
-        return "too_long"
+    if OVER_WINDOW.search(said):
+        return TOO_LONG
     return "content_filter" if FILTERED.search(said) else REFUSED
 
 

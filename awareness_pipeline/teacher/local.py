@@ -26,6 +26,7 @@ from awareness_model.schema import (
     write_atomic,
     write_rows,
 )
+from awareness_pipeline.config import UserError
 from awareness_pipeline.launch import run_model
 from awareness_pipeline.teacher.books import PENDING, Books
 from awareness_pipeline.teacher.cache import key_of
@@ -56,6 +57,13 @@ class Given(Generic[AnswerT]):
     """Why there is no answer: `pending`."""
     stopped: str = ""
     """One line, if the batch ended before its end: why, and how to go on."""
+    down: bool = False
+    """It ended because an endpoint does not answer."""
+
+    def require_up(self) -> None:
+        """Raise UserError with the line if the endpoint went away; call it once all is written."""
+        if self.down:
+            raise UserError(self.stopped)
 
 
 @dataclass(frozen=True, slots=True)

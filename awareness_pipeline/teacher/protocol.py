@@ -6,6 +6,11 @@ does not say whether it came or the model just ended; `trimmed` cuts behind it i
 of the few tokens after it. `prefix` is sent as a last assistant turn if the endpoint
 prefills, else not at all.
 
+A forced answer is a last assistant turn that the endpoint neither closes nor goes on from by more
+than a token, with the log-probabilities of the prompt, as vLLM gives them: `prompt_logprobs`, a
+list with an object per token of the prompt (null for the first one), whose keys are ids, the token
+that stands there before the likeliest ones.
+
 An endpoint's tokenizer is not at hand: prompts are cut, and tokens estimated, by characters. Where
 an endpoint reports no usage, the estimate is what counts. Limits: special tokens of a chat template
 (`<|im_end|>`) in a prompt are the endpoint's to neutralise; llama.cpp and others do not.
@@ -19,7 +24,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from awareness_pipeline.config import Teacher
-from awareness_pipeline.teacher.chat import STOP, ChatAnswer, ChatRequest, Place, Token
+from awareness_pipeline.teacher.chat import FORCED, STOP, ChatAnswer, ChatRequest, Place, Token
 
 __all__ = ["Broken", "answer_of", "error_of", "estimated_tokens", "payload_of", "trimmed"]
 
@@ -47,18 +52,35 @@ def payload_of(request: ChatRequest, teacher: Teacher) -> dict[str, Any]:
     """Return the body of a request."""
     prompt = _cut_middle(request.prompt, request.max_prompt_tokens * CHARACTERS_PER_TOKEN)
     turns = [("system", request.system), ("user", prompt)]
-    if teacher.prefill:
-        turns.append(("assistant", request.prefix))
+    if teacher.prefill or request.forced:
+        turns.append(("assistant", request.prefix + request.forced))
     payload: dict[str, Any] = {"max_tokens": request.max_new_tokens, "temperature": 0}
     if wanted := min(request.top_logprobs, teacher.top_logprobs):
         payload |= {"logprobs": True, "top_logprobs": wanted}
     payload |= json.loads(teacher.parameters or "{}")
+    if request.forced:
+        payload |= _forcing(min(request.top_logprobs, teacher.prompt_logprobs))
     payload |= {
         "model": teacher.model,
         "messages": [{"role": role, "content": text} for role, text in turns if text],
         "stream": False,
     }
     return {name: value for name, value in payload.items() if value is not None}
+
+
+def _forcing(alternatives: int) -> dict[str, Any]:
+    """Return vLLM's fields (`ChatCompletionRequest`) for scoring a prompt. Raises ValueError where
+    the endpoint gives no alternatives."""
+    if alternatives < 1:
+        raise ValueError("a forced answer needs the log-probabilities of the prompt")
+    unused = dict.fromkeys(("logprobs", "top_logprobs", "max_completion_tokens"))
+    return {
+        **unused,
+        "max_tokens": 1,
+        "prompt_logprobs": alternatives,
+        "continue_final_message": True,
+        "add_generation_prompt": False,
+    }
 
 
 def estimated_tokens(payload: Mapping[str, Any]) -> tuple[int, int]:
@@ -88,6 +110,8 @@ def answer_of(body: bytes, payload: Mapping[str, Any]) -> ChatAnswer:
     if not isinstance(said, str):
         raise Broken("a message that is no text")
     places = _places(choices[0]) if payload.get("logprobs") else ()
+    if payload.get("prompt_logprobs"):
+        places = _prompt_places(found, payload)
     usage = found.get("usage")
     told = usage if isinstance(usage, dict) else {}
     return ChatAnswer(
@@ -105,6 +129,9 @@ def trimmed(answer: ChatAnswer, request: ChatRequest, teacher: Teacher) -> ChatA
 
     An endpoint that prefills was given the prefix; some repeat it in the answer, some do not.
     """
+    if request.forced:
+        given = "" if answer.detail else request.forced
+        return replace(answer, text=given, finish_reason=FORCED if given else answer.finish_reason)
     begun, text = "", answer.text
     if request.prefix and text.lstrip().startswith(request.prefix):
         begun, text = request.prefix, text.lstrip().removeprefix(request.prefix)
@@ -165,11 +192,41 @@ def _places(choice: dict[str, Any]) -> tuple[Place, ...]:
     )
 
 
+def _prompt_places(found: dict[str, Any], payload: Mapping[str, Any]) -> tuple[Place, ...]:
+    """Return the last places of a prompt, as many as its last turn can have: a token is a byte at
+    least. None where the endpoint gives none."""
+    rows = found.get("prompt_logprobs")
+    if not isinstance(rows, list):
+        return ()
+    most = len(payload["messages"][-1]["content"].encode(errors="surrogatepass"))
+    return tuple(_prompt_place(row, payload["prompt_logprobs"]) for row in rows[1:][-most:])
+
+
+def _prompt_place(row: Any, alternatives: int) -> Place:
+    if not isinstance(row, dict) or not row:
+        raise Broken("a place of the prompt without a token")
+    tokens = [_prompt_token(number, told) for number, told in row.items()]
+    likely = sorted(tokens, key=lambda one: -one.logprob)
+    return Place(tokens[0], tuple(likely[:alternatives]))
+
+
+def _prompt_token(number: str, told: Any) -> Token:
+    if not re.fullmatch(r"[0-9]{1,9}", number) or not isinstance(told, dict):
+        raise Broken("a token of the prompt that is none")
+    text = told.get("decoded_token")
+    return Token(
+        logprob=_logprob(told.get("logprob")),
+        text=_whole(text) if isinstance(text, str) else "",
+        id=int(number),
+    )
+
+
 def _token(found: Any) -> Token:
     text = _whole(_member(found, "token", str))
     number, raw = found.get("id"), found.get("bytes")
     if named := re.fullmatch(TOKEN_ID, text):
-        number, text = int(named[1]), ""
+        # The bytes that vLLM tells then are those of this spelling.
+        number, text, raw = int(named[1]), "", None
     return Token(
         logprob=_logprob(found.get("logprob")),
         text=text,

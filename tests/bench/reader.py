@@ -35,7 +35,14 @@ from awareness_model.encoder import ContextEncoder, encoder_fingerprint
 from awareness_model.feed import View, collate_batch
 from awareness_model.memory.shelf import Shelf
 from awareness_model.memory.store import LatentMemoryStore
-from awareness_model.schema import SnapshotRow, TrainJob, content_hash, write_atomic
+from awareness_model.schema import (
+    TRACE_COLUMNS,
+    SnapshotRow,
+    TrainJob,
+    content_hash,
+    write_atomic,
+)
+from awareness_model.traces import arrow_type
 from awareness_model.train import read_report, train
 
 FILES, FILES_PER_REPOSITORY, QUERIES = 1_600, 8, 96
@@ -47,12 +54,21 @@ TRACE_ROW = {
     "parent_sha": "tree",
     "kind": "reconstruction",
     "style": "",
+    "target": "span",
     "prompt": "",
+    "student_path": "",
+    "top_k": 0,
     "topk_ids": [],
     "topk_logprobs": [],
     "tail_mass": [],
     "manifest_paths": [],
     "manifest_tokens": [],
+    "manifest_reasons": [],
+    "hops": 0,
+    "chain": "",
+    "step": 0,
+    "language": "Python",
+    "repository_bytes": 0,
     "finish_reason": "forced",
 }
 
@@ -183,9 +199,11 @@ def bench(model: str, out: Path, steps: int) -> dict[str, object]:
     loaded = load_model(model)
     remember(files, ContextEncoder.from_model(*loaded, EncoderConfig(model, "cpu")), out / "store")
     fingerprint = tokenizer_fingerprint(loaded[1])
-    table = pa.Table.from_pylist([trace_of(file, loaded[1], fingerprint) for file in taught])
+    rows = [trace_of(file, loaded[1], fingerprint) for file in taught]
+    schema = pa.schema([(name, arrow_type(kind)) for name, kind in TRACE_COLUMNS.items()])
     out.mkdir(parents=True, exist_ok=True)
-    pq.write_table(table, out / "traces.parquet")
+    table = pa.Table.from_pylist(rows, schema=schema)
+    pq.write_table(table, out / "traces.parquet", row_group_size=32)
     training = TrainingConfig(
         steps=steps,
         learning_rate=2e-3,

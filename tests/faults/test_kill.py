@@ -16,7 +16,15 @@ from awareness_pipeline.config import PROJECT, Paths
 from awareness_pipeline.digest import digests
 from awareness_pipeline.sandbox import build, server
 
-KILLED_IN = ("repositories", "clones", "commits", "task_prompts", "teacher_traces", "memory_shards")
+KILLED_IN = (
+    "repositories",
+    "clones",
+    "commits",
+    "task_prompts",
+    "teacher_traces",
+    "data_evidence",
+    "memory_shards",
+)
 DEADLINE_S = 150
 
 

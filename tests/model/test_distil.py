@@ -62,6 +62,21 @@ def test_the_student_sees_the_task_alone(pair: tuple[Any, Any], tmp_path: Path) 
     assert list(found["raw"].student_prompt_ids) == bare
 
 
+def test_the_file_that_the_task_names_is_the_students_alone(
+    pair: tuple[Any, Any], tmp_path: Path
+) -> None:
+    """It changes nothing for the teacher, who has the files that it is offered."""
+    file = SourceFile("b.py", "B = 2\n")
+    found = answers(pair, tmp_path / "a", ask("bare"), ask("named", student_file=file))
+    bare, named = found["bare"], found["named"]
+    assert (bare.response_ids, bare.topk_ids) == (named.response_ids, named.topk_ids)
+    assert bare.teacher_tokens == named.teacher_tokens
+    said = pair[1].decode(named.student_prompt_ids)
+    assert said == pair[1].decode(bare.student_prompt_ids).replace(
+        "Set A", "b.py\nB = 2\n\nThe task:\nSet A"
+    )
+
+
 def test_what_the_teacher_reads_changes_what_it_thinks(
     pair: tuple[Any, Any], tmp_path: Path
 ) -> None:

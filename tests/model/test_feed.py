@@ -7,29 +7,43 @@ from dataclasses import replace
 import pytest
 import torch
 
-from awareness_model.feed import Feed, chosen_at, view
-from tests.model.small_world import samples_of, settings, shelf, trace
+from awareness_model.config import UserError
+from awareness_model.data import Sample, Samples
+from awareness_model.feed import POOL, Feed, batches_of, foreign, view
+from awareness_model.neighbours import Neighbours, Repository
+from tests.model.small_world import Shelf, samples_of, settings, shelf, trace
+from tests.model.test_data import chain, chain_shelf
 
 LENGTHS = [5 + n % 7 for n in range(21)]
 
 
 def test_an_epoch_takes_every_sample_at_most_once_and_shuffles_anew():
-    epochs = [[chosen_at(step, LENGTHS, 4, seed=3) for step in range(e, e + 5)] for e in (0, 5)]
+    epochs = [batches_of(epoch, LENGTHS, 4, seed=3) for epoch in (0, 1)]
     for epoch in epochs:
         assert max(Counter(one for batch in epoch for one in batch).values()) == 1
         assert [len(batch) for batch in epoch] == [4] * 5
     assert epochs[0] != epochs[1]
-    assert epochs[0] != [chosen_at(step, LENGTHS, 4, seed=4) for step in range(5)]
+    assert epochs[0] != batches_of(0, LENGTHS, 4, seed=4)
+    assert epochs[0] == batches_of(0, LENGTHS, 4, seed=3)
 
 
 def test_batches_hold_samples_of_like_length():
     lengths = list(range(64))
-    spread = [max(batch) - min(batch) for batch in (chosen_at(s, lengths, 8, 0) for s in range(8))]
+    spread = [max(batch) - min(batch) for batch in batches_of(0, lengths, 8, 0)]
     assert max(spread) < 16
 
 
 def test_few_samples_repeat():
-    assert sorted(Counter(chosen_at(7, [3, 4], 5, seed=0)).values()) == [2, 3]
+    (batch,) = batches_of(7, [3, 4], 5, seed=0)
+    assert sorted(Counter(batch).values()) == [2, 3]
+
+
+def test_steps_go_through_one_epoch_after_the_other(samples):
+    feed = Feed(samples, shelf(), settings(batch_size=5), filler=0)
+    lengths = [sample.length for sample in samples.usable]
+    dealt = [batch for epoch in range(3) for batch in batches_of(epoch, lengths, 5, 0)]
+    steps = [0, 1, 2, 3, 4, 5, 1, 4, 0]
+    assert [feed._chosen(step) for step in steps] == [dealt[step] for step in steps]
 
 
 @pytest.fixture
@@ -40,7 +54,7 @@ def samples(tmp_path):
 
 @pytest.mark.parametrize("visible", [2, 3, 4, 6])
 def test_gold_comes_first_and_then_another_repository(samples, visible):
-    held = {one: repo for repo, one in samples.everything}
+    held = {one: repo for (repo, _), held in samples.documents.items() for one in held}
     for number, sample in enumerate(samples.usable):
         seen = view(sample, samples, visible, random.Random(number))
         assert set(seen.gold) == set(sample.gold)
@@ -131,3 +145,166 @@ def test_gold_slots_are_those_of_the_gold_documents(samples):
         assert not (batch.gold[row] & ~batch.memory.mask[row]).any()
     hidden = Feed(samples, shelf(), replace(feed.training, gold_absent=1.0), filler=0).batch(0, 4)
     assert not hidden.gold.any()
+
+
+def many(languages, sizes, per_repository=3):
+    """Samples of as many repositories, with documents that no two share."""
+    trees = {
+        (repo, f"tree{repo}"): tuple(f"doc{repo * 100 + place}" for place in range(per_repository))
+        for repo in range(len(languages))
+    }
+    known = zip(range(len(languages)), languages, sizes, strict=True)
+    return Samples(
+        traces=None,
+        usable=(),
+        documents=trees,
+        trees={tree[0]: (tree,) for tree in trees},
+        neighbours=Neighbours.of(Repository(*one) for one in known),
+        dropped={},
+    )
+
+
+def drawn(samples, repo, count, seed=0, **changes):
+    tree = (repo, f"tree{repo}")
+    sample = Sample(0, 1, tree, samples.documents[tree][:1], **changes)
+    return foreign(sample, samples, count, random.Random(seed))
+
+
+def repositories_of(documents):
+    return [int(one.removeprefix("doc")) // 100 for one in documents]
+
+
+def test_foreign_documents_are_of_the_same_language_and_nearest_in_size():
+    languages = ["Go" if n % 2 else "C" for n in range(200)]
+    samples = many(languages, [1_000 + n for n in range(200)])
+    seen = Counter(
+        repo for seed in range(200) for repo in repositories_of(drawn(samples, 101, 3, seed))
+    )
+    nearest = {101 + 2 * n for n in range(-POOL // 2, POOL // 2 + 1)} - {101}
+    assert set(seen) == nearest
+    assert drawn(samples, 101, 3, 5) == drawn(samples, 101, 3, 5)
+    assert len({tuple(drawn(samples, 101, 3, seed)) for seed in range(50)}) > 40
+
+
+def test_other_languages_come_in_where_the_own_one_has_too_little():
+    samples = many(["Go", "Go", "C", "Zig"], [10, 10, 10, 10], per_repository=2)
+    found = repositories_of(drawn(samples, 0, 5))
+    assert found[:2] == [1, 1]
+    assert set(found[2:]) <= {2, 3}
+    assert len(found) == 5
+    assert sorted(repositories_of(drawn(samples, 0, 9))) == [1, 1, 2, 2, 3, 3]
+
+
+def test_what_the_own_tree_holds_is_no_foreign_document():
+    samples = many(["Go", "Go"], [1, 1])
+    shared = {**samples.documents, (1, "tree1"): ("doc0", "doc1", "doc100")}
+    samples = replace(samples, documents=shared)
+    assert drawn(samples, 0, 3) == ["doc100"]
+    assert drawn(samples, 0, 3, stale=("doc100",)) == []
+
+
+def test_another_repository_shows_one_of_its_trees_at_a_time():
+    samples = many(["Go", "Go"], [1, 1])
+    trees = {(1, "x"): ("doc150", "doc151"), (1, "y"): ("doc152", "doc153")}
+    samples = replace(
+        samples,
+        documents={(0, "tree0"): ("doc0",), **trees},
+        trees={0: ((0, "tree0"),), 1: tuple(trees)},
+    )
+    seen = {frozenset(drawn(samples, 0, 2, seed)) for seed in range(30)}
+    assert seen == {frozenset(held) for held in trees.values()}
+
+
+def test_drawing_costs_the_same_in_a_huge_memory():
+    """Documents are looked up, never listed: a tuple that counts how often it is looked at."""
+    looks = 0
+
+    class Counting(tuple):
+        __slots__ = ()
+
+        def __getitem__(self, place):
+            nonlocal looks
+            looks += 1
+            return super().__getitem__(place)
+
+        def __iter__(self):
+            raise AssertionError("all documents were walked")
+
+    samples = many(["Go"] * 3, [1, 2, 3])
+    huge = {
+        tree: Counting(sorted(f"doc{tree[0] * 10**6 + n}" for n in range(10**5)))
+        for tree in samples.documents
+    }
+    samples = replace(samples, documents=huge)
+    sample = Sample(0, 1, (0, "tree0"), (huge[0, "tree0"][0],))
+    looks = 0
+    seen = view(sample, samples, 8, random.Random(0))
+    assert len({*seen.gold, *seen.others}) == 8
+    assert looks < 400
+
+
+@pytest.mark.parametrize("absent", [False, True])
+def test_another_version_of_the_gold_file_is_never_visible(tmp_path, absent):
+    store = chain_shelf()
+    fork = {"a.py": "doc1", "b.py": "doc4", "d.py": "doc6"}
+    store = Shelf({**store.snapshots, (3, "tree3"): fork})
+    rows = [*chain(), trace(2, 2), trace(3, 3, gold=("d.py",))]
+    samples = samples_of(tmp_path, rows, store, settings())
+    versions = {"doc1", "doc4"}
+    for sample in samples.usable[:2]:
+        (gold,) = sample.gold
+        for seed in range(50):
+            seen = view(sample, samples, 6, random.Random(seed), absent)
+            assert set(seen.gold) == (set() if absent else {gold})
+            assert not set(seen.others) & versions
+            assert set(seen.others) == {"doc2", "doc3", "doc5", "doc6"}
+
+
+def test_the_steps_of_a_chain_see_different_gold_documents_in_a_batch(tmp_path):
+    store, training = chain_shelf(), settings(batch_size=2)
+    samples = samples_of(tmp_path, chain(), store, training)
+    batch = Feed(samples, store, training, filler=0).batch(0, 1)
+    slots = {}
+    for row in range(2):
+        answer = tuple(batch.targets[batch.rows == row].tolist())
+        slots[answer] = batch.memory.keys[row][batch.gold[row]]
+    for number, name in enumerate(("doc1", "doc4")):
+        (held,) = store.chunks([name])[0]
+        assert torch.equal(slots[tuple(chain()[number]["response_ids"])], held.keys)
+
+
+def test_text_only_traces_give_batches_that_nothing_is_taught_in(tmp_path):
+    store, training = shelf(), settings(batch_size=2)
+    samples = samples_of(tmp_path, [trace(0, k=0), trace(1, k=0)], store, training)
+    batch = Feed(samples, store, training, filler=0).batch(0, 1)
+    assert batch.topk_ids.shape == batch.topk_logprobs.shape == (8, 0)
+    assert batch.tail_mass.tolist() == [0.0] * 8
+    assert not batch.taught.any()
+
+
+def test_tokens_without_alternatives_and_fewer_alternatives_share_a_batch(tmp_path):
+    store, training = shelf(), settings(batch_size=3)
+    partly = {"topk_ids": [[5, 6], []], "topk_logprobs": [[-0.1, -3.0], []]}
+    rows = [
+        trace(0, answer=2, k=3),
+        trace(1, answer=2, k=2, tail_mass=[0.05, 0.0], **partly),
+        trace(2, answer=2, k=0),
+    ]
+    samples = samples_of(tmp_path, rows, store, training)
+    batch = Feed(samples, store, training, filler=0).batch(0, 1)
+    taught = {
+        batch.targets[batch.rows == row][0].item(): batch.taught[batch.rows == row].tolist()
+        for row in range(3)
+    }
+    assert taught == {
+        rows[0]["response_ids"][0]: [True, True],
+        rows[1]["response_ids"][0]: [True, False],
+        rows[2]["response_ids"][0]: [False, False],
+    }
+
+
+def test_a_trace_with_fewer_distributions_than_tokens_is_named(tmp_path):
+    store, training = shelf(), settings(batch_size=1)
+    samples = samples_of(tmp_path, [trace(7, tail_mass=[0.1])], store, training)
+    with pytest.raises(UserError, match="trace t7"):
+        Feed(samples, store, training, filler=0).batch(0, 1)

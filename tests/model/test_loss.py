@@ -109,3 +109,37 @@ def test_a_batch_without_answer_tokens_is_refused(answers):
     )
     with pytest.raises(ValueError, match="without answer tokens"):
         losses(empty, Weights())
+
+
+def test_text_only_answers_have_cross_entropy_and_no_kl(answers):
+    none = replace(
+        answers,
+        topk_ids=torch.zeros(TOKENS, 0, dtype=torch.long),
+        topk_logprobs=torch.zeros(TOKENS, 0),
+        tail_mass=torch.zeros(TOKENS),
+        taught=torch.zeros(TOKENS, dtype=torch.bool),
+    )
+    found = losses(none, Weights(kl=3.0, citation=0.0, null=0.0))
+    assert found.kl.item() == 0.0
+    assert found.total.item() == pytest.approx(losses(answers, Weights()).ce.item())
+    (gradient,) = torch.autograd.grad(found.total, none.logits)
+    expected = torch.autograd.grad(losses(none, Weights()).ce, none.logits)[0]
+    assert torch.equal(gradient, expected)
+
+
+def test_untaught_tokens_leave_the_others_kl_and_its_gradient_as_they_are(answers):
+    """Fillers of text-only tokens in a mixed batch, as the feed pads them."""
+    bare = ~answers.taught
+    mixed = replace(
+        answers,
+        topk_ids=answers.topk_ids.masked_fill(bare[:, None], 0),
+        topk_logprobs=answers.topk_logprobs.masked_fill(bare[:, None], -math.inf),
+        tail_mass=answers.tail_mass.masked_fill(bare, 0.0),
+    )
+    kl = losses(mixed, Weights()).kl
+    expected = sum(naive_kl(answers, t) for t in (0, 1, 3, 5)) / 4
+    assert kl.item() == pytest.approx(expected, rel=1e-5)
+    (gradient,) = torch.autograd.grad(kl, mixed.logits)
+    assert gradient.isfinite().all()
+    assert (gradient[bare] == 0).all()
+    assert (gradient[~bare] != 0).any()

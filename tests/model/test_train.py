@@ -46,12 +46,12 @@ def job(tmp_path_factory):
             gold=(path,),
             student_prompt_ids=plain_ids(encoder.tokenizer, f"f{n}() == "),
             response_ids=plain_ids(encoder.tokenizer, str(n * 37)),
-            topk_ids=[],
+            k=0,
             **usual,
         )
         for n, (repo, path) in enumerate(texts)
     ]
-    lost = trace(99, 1, gold=("gone.py",), **usual)
+    lost = trace(99, 1, gold=("gone.py",), k=0, **usual)
     path = str(write_traces(root / "traces.parquet", [*traces, lost]))
 
     def make(folder, **settings):
@@ -118,6 +118,15 @@ def test_kill_9_and_the_same_command_give_the_same_losses(job, tmp_path, capsys)
     assert main(["--job", str(killed)]) == 0
     assert json.loads(capsys.readouterr().out)["progress"]["done"] == 8
     assert sorted(path.stat().st_mtime_ns for path in killed.parent.rglob("*")) == before
+
+
+def test_traces_of_text_only_train_by_cross_entropy_alone(job, tmp_path):
+    file = job(tmp_path / "one", zero_stage=0, steps=2, kl_weight=5.0, citation_weight=0.0)
+    assert main(["--job", str(file)]) == 0
+    for row in curve(file):
+        assert row["kl"] == 0.0
+        assert row["loss"] == pytest.approx(row["ce"])
+        assert row["grad_norm"] > 0
 
 
 def test_a_training_killed_before_its_report_is_reported_by_the_next(job, tmp_path):

@@ -45,6 +45,7 @@ HONOURED = [
     ("AWARENESS_TEACHER_RPM", "500.0", lambda s: str(s.teacher.requests_per_minute)),
     ("AWARENESS_TEACHER_TPM", "90000.0", lambda s: str(s.teacher.tokens_per_minute)),
     ("AWARENESS_TEACHER_TIMEOUT_S", "30.0", lambda s: str(s.teacher.timeout_s)),
+    ("AWARENESS_TEACHER_PROMPT_LOGPROBS", "7", lambda s: str(s.teacher.prompt_logprobs)),
     ("AWARENESS_TEACHER_TOP_LOGPROBS", "5", lambda s: str(s.teacher.top_logprobs)),
     ("AWARENESS_TEACHER_PREFILL", "1", lambda s: str(int(s.teacher.prefill))),
     ("AWARENESS_TEACHER_PARAMETERS", '{"seed": 1}', lambda s: s.teacher.parameters),

@@ -19,7 +19,10 @@ from awareness_pipeline.records import TaskPrompt
 from awareness_pipeline.report import evaluation_of, summary
 from awareness_pipeline.report.numbers import caveats, repository_names
 from awareness_pipeline.report.page import page, write_page
+from awareness_pipeline.report.prompts import sample_page, write_samples
+from awareness_pipeline.report.samples import drawn_prompts
 from awareness_pipeline.standing import chosen_version, standings, versions
+from awareness_pipeline.teacher.funnel import STEPS
 from awareness_pipeline.units import Outcome, Unit, close, finish_unit
 
 HOSTILE = "<script>alert('x')</script> <img src=https://host/x>"
@@ -51,6 +54,46 @@ EVALUATION: dict[str, Any] = {
         },
         "router": {"recall_at_4": 0.25, "chance": 0.4},
     },
+}
+EVIDENCE: dict[str, Any] = {
+    "measures": [
+        {
+            "kind": "prompt",
+            "group": "issue",
+            "control": "same",
+            "D": 0.2,
+            "D_ci": [0.1, 0.3],
+            "nll": {"own": 1.0, "control": 1.2},
+            "n_repos": 9,
+            "n_items": 1200,
+            "headline": True,
+            "clear": True,
+            "why": "",
+        },
+        {
+            "kind": "context",
+            "group": "commit",
+            "control": "other",
+            "D": None,
+            "D_ci": None,
+            "n_repos": 0,
+            "n_items": 0,
+            "headline": True,
+            "clear": False,
+            "why": "nothing to measure: <none>",
+        },
+    ],
+    "unclear": ["true diffs, against files of another repository: nothing to measure: <none>"],
+}
+
+
+FUNNEL = {
+    "message": dict.fromkeys(STEPS, 300),
+    "imperative": {**dict.fromkeys(STEPS, 900), "wanted": 1_200, "accepted": 400},
+}
+FUNNEL_OF_FEW = {
+    "issue": {**dict.fromkeys(STEPS, 4), "wanted": 10},
+    "terse": {**dict.fromkeys(STEPS, 7), "wanted": 10},
 }
 
 
@@ -95,7 +138,13 @@ def prompt(text: str, *, accepted: bool, style: str = "imperative") -> TaskPromp
         prompt_fingerprint="f",
         prompt_tokens=10,
         completion_tokens=5,
+        leak=0.0,
+        grounding=1.0,
         copy_overlap=0.1,
+        words=5,
+        english=1.0,
+        self_contained=1.0,
+        judge=None,
     )
 
 
@@ -111,8 +160,11 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Settings:
             message = prompt("original message", accepted=False, style="message")
             tasks = [prompt(HOSTILE, accepted=True), prompt("Fix", accepted=False)]
             files["7.jsonl"] = [*tasks, message]
+            extra = {"funnel": FUNNEL}
         if step.name == "clone":
             extra = {"full_name": "owner/name"}
+        if step.name == "audit":
+            extra = EVIDENCE
         if step.name == "evaluate":
             extra = EVALUATION
         folder = leave(
@@ -162,7 +214,8 @@ def test_numbers_have_the_promised_form_and_sum_over_partitions(whole: Settings)
     assert (extract["in"], extract["out"]) == (15, 11)
     assert extract["dropped"] == {"bot": 3, "merge": 1}
     assert extract["seconds"] == 3.5
-    assert found["seconds_total"] == 9 * 1.5 + 2.0
+    assert found["seconds_total"] == len(FLOW) * 1.5 + 2.0
+    assert found["evidence"]["measures"][0]["D_ci"] == [0.1, 0.3]
     assert found["evaluation"]["kv"]["S_ci"] == [1.1, 1.9]
     assert found["evaluation"]["latent"]["nll"].keys() == {"own", "other", "none", "text"}
     assert json.loads(json.dumps(found)) == found
@@ -174,6 +227,7 @@ def test_stages_that_have_not_run_are_zero_and_say_so(settings: Settings) -> Non
     states = {one["name"]: (one["out"], one["state"]) for one in found["stages"]}
     assert states["discover"] == (3, "done")
     assert states["evaluate"] == (0, "not run")
+    assert found["evidence"] is None
     assert found["evaluation"] is None
 
 
@@ -202,22 +256,82 @@ def test_the_page_stands_alone_and_is_whole(whole: Settings, shown: str) -> None
     assert "script" not in parsed.seen
     assert "link" not in parsed.seen
     pictures = [link for link in parsed.links if link.startswith("data:image/png;base64,")]
-    assert pictures == parsed.links
-    assert len(pictures) == 6
+    assert [link for link in parsed.links if link not in pictures] == ["prompts.html"]
+    assert len(pictures) == 8
 
 
-def test_text_from_models_is_shown_and_not_obeyed(shown: str) -> None:
+def test_the_page_shows_what_is_left_of_each_style_and_leads_to_samples(
+    whole: Settings, shown: str
+) -> None:
+    assert "<th>step</th><th class=number>imperative</th><th class=number>message</th>" in shown
+    numbers = "".join(f"<td class=number>{number}</td>" for number in ("1,200", "300"))
+    assert f"<td>wanted</td>{numbers}" in shown
+    assert (whole.paths.root / "report" / "demo" / "prompts.html").exists()
+    assert summary(whole.paths, "demo")["prompts"]["imperative"]["accepted"] == 400
+
+
+def test_text_from_models_is_shown_and_not_obeyed(whole: Settings) -> None:
+    shown = sample_page(whole.paths, "demo")
+    parsed = Parsed(shown)
+    assert (parsed.open, parsed.links) == ([], [])
+    assert "script" not in parsed.seen
     assert "&lt;script&gt;" in shown
-    assert "<script>" not in shown
-    assert shown.count("rejected: too_short") == 1
+    assert "rejected: too_short" in shown
     assert "commit message: original message" in shown
+    assert "leak 0.00, grounding 1.00" in shown
+
+
+def prompts_of(number: int) -> list[TaskPrompt]:
+    """A hundred prompts, every second one accepted, each with its message."""
+    names = [(f"{number}-{n}", f"{number:04d}{n:036d}") for n in range(100)]
+    return [
+        row
+        for n, (name, sha) in enumerate(names)
+        for row in (
+            replace(prompt(f"prompt {name}", accepted=n % 2 == 0), sha=sha),
+            replace(prompt(f"message {name}", accepted=True, style="message"), sha=sha),
+        )
+    ]
+
+
+def test_twenty_random_prompts_of_both_kinds_stand_side_by_side(settings: Settings) -> None:
+    for shard in range(2):
+        files = {"7.jsonl": prompts_of(shard)}
+        leave(settings, "task_prompts", f"00{shard}", Counts(200, 150), files=files)
+    accepted, rejected = drawn_prompts(settings.paths, "demo")
+    assert (len(accepted), len(rejected)) == (20, 20)
+    assert all(one.prompt.accepted for one in accepted)
+    assert not any(one.prompt.accepted for one in rejected)
+    texts = [one.prompt.prompt for one in accepted]
+    assert len(set(texts)) == 20
+    assert {text.split("-")[0] for text in texts} == {"prompt 0", "prompt 1"}
+    assert texts != sorted(texts), "not the first ones"
+    assert all(one.message == one.prompt.prompt.replace("prompt", "message") for one in accepted)
+    shown = sample_page(settings.paths, "demo")
+    assert "<th>accepted (20)</th><th>rejected (20)</th>" in shown
+    assert shown.count("<tr>") == 21
+    assert sample_page(settings.paths, "demo") == shown
+
+
+def test_a_shard_has_a_page_of_its_own(settings: Settings) -> None:
+    for shard in range(2):
+        files = {"7.jsonl": prompts_of(shard)}
+        leave(settings, "task_prompts", f"00{shard}", Counts(200, 150), files=files)
+    path = write_samples(settings.paths, "demo", "001")
+    assert path.name == "prompts-001.html"
+    assert "prompt 1-" in path.read_text()
+    assert "prompt 0-" not in path.read_text()
+
+
+def test_prompts_that_were_never_written_have_an_empty_page(settings: Settings) -> None:
+    assert "not run" in sample_page(settings.paths, "demo")
 
 
 def test_a_page_of_the_first_stage_alone_calls_the_others_not_run(settings: Settings) -> None:
     leave(settings, "repositories", "Go", Counts(3, 3))
     shown = page(settings.paths, "demo")
     assert Parsed(shown).open == []
-    assert shown.count("not run") >= 8 + 3
+    assert shown.count("not run") >= 9 + 4
 
 
 def test_the_page_says_what_is_weaker_than_it_sounds(whole: Settings, shown: str) -> None:
@@ -241,6 +355,21 @@ def test_the_evaluation_shows_kinds_of_questions_and_finding_beside_reading(show
     assert "kv finds the deciding one for 75% of the questions (blind choice: 40%)" in shown
 
 
+def test_the_evidence_shows_differences_and_why_they_are_not_clear(shown: str) -> None:
+    one = "<td>issue prompts</td><td>another commit of the repository</td>"
+    assert f"{one}<td>clear of 0</td><td class=number>1,200</td>" in shown
+    assert "0.100 to 0.300" in shown
+    assert "nothing to measure: &lt;none&gt;" in shown
+
+
+def test_evidence_without_numbers_has_no_picture(settings: Settings) -> None:
+    extra = {**EVIDENCE, "measures": EVIDENCE["measures"][1:]}
+    leave(settings, "data_evidence", "all", Counts(0, 0), extra=extra)
+    shown = page(settings.paths, "demo")
+    assert "D with intervals" not in shown
+    assert Parsed(shown).open == []
+
+
 def test_a_layout_that_was_not_measured_is_left_out(settings: Settings) -> None:
     extra = {name: value for name, value in EVALUATION.items() if name != "latent"}
     leave(settings, "evaluation", "all", Counts(12, 12), extra=extra)
@@ -253,8 +382,7 @@ def test_the_same_records_give_the_same_page(whole: Settings, shown: str) -> Non
     assert page(whole.paths, "demo") == shown
 
 
-def test_messages_that_stand_in_for_tasks_are_owned_up_to(settings: Settings) -> None:
-    dropped = {"too_short, message used": 3, "echo, message used": 1, "over_cap": 9}
-    leave(settings, "task_prompts", "000", Counts(13, 4, dropped))
-    said = caveats(settings.paths, "demo")
-    assert any(line.startswith("4 task prompts are commit messages") for line in said)
+def test_a_style_that_mostly_fails_is_owned_up_to(settings: Settings) -> None:
+    leave(settings, "task_prompts", "000", Counts(20, 11), extra={"funnel": FUNNEL_OF_FEW})
+    said = [line for line in caveats(settings.paths, "demo") if "prompts could be used" in line]
+    assert [line.split(":")[0] for line in said] == ["4 of 10 issue prompts could be used"]

@@ -14,10 +14,16 @@ import dagster as dg
 
 from awareness_pipeline import flow
 from awareness_pipeline.config import Settings
-from awareness_pipeline.defs.checks import collect, distil, encode, learn
+from awareness_pipeline.defs.checks import audit, collect, distil, encode, learn
 from awareness_pipeline.defs.checks.check import Check
 
-CHECKS: tuple[Check, ...] = (*collect.CHECKS, *distil.CHECKS, *encode.CHECKS, *learn.CHECKS)
+CHECKS: tuple[Check, ...] = (
+    *collect.CHECKS,
+    *distil.CHECKS,
+    *audit.CHECKS,
+    *encode.CHECKS,
+    *learn.CHECKS,
+)
 
 SHOWN = 20
 """Problems listed; a check stops looking once it has so many."""

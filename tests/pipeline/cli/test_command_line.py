@@ -15,7 +15,8 @@ pytestmark = pytest.mark.xdist_group("cli")
 COMMANDS = {
     "discover", "download", "clone", "process", "stats", "opt-out", "export", "ledger",
     "refresh", "reprocess", "full", "tasks",
-    "traces", "encode", "train", "eval", "report", "digest", "demo", "doctor", "extract", "ui",
+    "traces", "audit", "encode", "train", "eval", "report", "digest", "demo", "doctor", "extract",
+    "ui",
 }  # fmt: skip
 HEAVY = (
     "alembic", "dagster", "deepspeed", "httpx", "lance", "matplotlib", "numpy", "pyarrow", "pygit2",

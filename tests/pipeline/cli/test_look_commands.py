@@ -16,7 +16,7 @@ from awareness_pipeline.github.tiers import TIERS, search_names
 from awareness_pipeline.records import Repository, repo_id_of
 from awareness_pipeline.standing import standings
 from tests.pipeline.cli.conftest import Awareness
-from tests.pipeline.test_report import EVALUATION, leave
+from tests.pipeline.test_report import EVALUATION, EVIDENCE, leave
 
 pytestmark = pytest.mark.xdist_group("cli")
 
@@ -248,22 +248,27 @@ def test_stats_show_a_full_pass_that_lacks_something_below_the_incremental_one(
 
 
 @pytest.mark.parametrize("as_machine", [True, False])
-def test_a_finished_flow_tells_its_evaluation(
+def test_a_finished_flow_tells_its_evidence_and_its_evaluation(
     as_machine: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = settings_at(tmp_path / "data")
     leave(settings, "commits", "000", Counts(9, 7, {"bot": 2}), seconds=3.25)
     leave(settings, "evaluation", "all", Counts(12, 12), extra=EVALUATION)
+    leave(settings, "data_evidence", "all", Counts(2, 1), extra=EVIDENCE)
     found = standings(settings.paths, "demo", {"evaluate": 1})
     work.tell(settings, work.Work(found, 4.0), as_machine=as_machine)
     said = capsys.readouterr().out
     if as_machine:
         assert json.loads(said)["evaluation"]["kv"]["S"] == 1.48
+        assert json.loads(said)["evidence"] == EVIDENCE
         return
     lines = [[cell.strip() for cell in line.split("│")[1:-1]] for line in said.splitlines()]
     assert ["extract", "9", "7", "bot 2", "3.2", "done"] in lines
     assert ["evaluate", "12", "12", "–", "1.5", "fresh (1)"] in lines
     assert ["reverse", "0", "0", "–", "0.0", "not run"] in lines
     assert ["kv", "1.06", "2.54", "2.92", "0.69", "1.48 [1.10, 1.90]", "0.83"] in lines
+    compared = ["issue prompts", "another commit of the repository"]
+    assert [*compared, "1,200", "9", "1.000", "1.200", "0.200", "0.100 to 0.300"] in lines
+    assert f"not clear of 0: {EVIDENCE['unclear'][0]}" in said
     assert ["latent", "2.50", "2.60", "2.92", "0.69", "0.10 [-0.10, 0.30]", "–"] in lines
     assert "done in 4 s" in said

@@ -7,7 +7,7 @@ import pytest
 
 from awareness_pipeline.artifacts import Counts
 from awareness_pipeline.cli import work
-from awareness_pipeline.config import Settings
+from awareness_pipeline.config import Reverse, Settings
 from awareness_pipeline.standing import Standing
 from awareness_pipeline.teacher.ledger import Ledger, Spent
 from tests.pipeline.cli.conftest import Awareness
@@ -65,6 +65,68 @@ def test_limits_of_the_command_line_stand_over_the_environment(
     ALONE.ok(command, "--max-cost", "0.5", **env)
     ALONE.ok(command, "--max-cost", "0.5", "--max-tokens", "7", **env)
     assert limits == [(None, None), (3.0, 900), (0.5, 900), (0.5, 7)]
+
+
+def test_traces_take_what_is_asked_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def stages(settings: Settings, names: list[str]) -> work.Work:
+        asked.append((names, settings.distil))
+        return work.Work((), 0.0)
+
+    monkeypatch.setattr(work, "run_stages", stages)
+    ALONE.ok("traces", "--recipe", "full")
+    ALONE.ok("traces", "--target", "both", "--edit-form", "unified", "--multi-hop")
+    ALONE.ok("traces", "--styles", "message, issue")
+    (names, usual), (_, changed), (_, two) = asked
+    assert names == ["distil"]
+    assert (usual.target, usual.edit_form, usual.multi_hop_only) == (
+        "teacher",
+        "search-replace",
+        False,
+    )
+    assert (changed.target, changed.edit_form, changed.multi_hop_only) == ("both", "unified", True)
+    assert two.styles == ("issue", "message")
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("--styles=issue,haiku", "--styles takes some of issue, imperative, terse, message, not"),
+        ("--styles=,", "not none"),
+        ("--target=none", "Invalid value for '--target'"),
+        ("--edit-form=prose", "Invalid value for '--edit-form'"),
+    ],
+)
+def test_what_traces_cannot_be_is_refused(option: str, said: str) -> None:
+    refused = ALONE("traces", option)
+    assert refused.exit_code == 2
+    assert said in refused.output
+
+
+def test_styles_and_the_judge_are_chosen_on_the_command_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    chosen = []
+
+    def stages(settings: Settings, names: list[str]) -> work.Work:
+        chosen.append((names, settings.reverse.styles, settings.reverse.judge))
+        return work.Work((), 0.0)
+
+    monkeypatch.setattr(work, "run_stages", stages)
+    usual = Reverse()
+    ALONE.ok("tasks")
+    ALONE.ok("tasks", "--styles", "terse,issue", "--judge")
+    ALONE.ok("tasks", "--styles", " terse ", "--no-judge")
+    assert chosen == [
+        (["reverse"], usual.styles, usual.judge),
+        (["reverse"], ("issue", "terse"), True),
+        (["reverse"], ("terse",), False),
+    ]
+    for wrong in ("epic", "terse,epic", "message", ","):
+        refused = ALONE("tasks", "--styles", wrong)
+        assert refused.exit_code == 2
+        assert "--styles takes some of issue, imperative, terse" in refused.output
 
 
 def test_work_left_pending_is_not_called_done() -> None:

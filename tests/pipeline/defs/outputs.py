@@ -32,7 +32,13 @@ PROMPT = TaskPrompt(
     prompt_fingerprint="p",
     prompt_tokens=1,
     completion_tokens=1,
+    leak=0.0,
+    grounding=1.0,
     copy_overlap=0.0,
+    words=6,
+    english=1.0,
+    self_contained=1.0,
+    judge=None,
 )
 TRACE: dict[str, Any] = {
     "trace_id": "t1",
@@ -41,16 +47,25 @@ TRACE: dict[str, Any] = {
     "parent_sha": TREE,
     "kind": "instruction",
     "style": "imperative",
+    "target": "teacher",
     "prompt": "p",
+    "student_path": "",
     "student_prompt_ids": [1, 2],
     "response_ids": [3, 4],
     "response_text": "x",
+    "top_k": 2,
     "topk_ids": [[3, 5], [4, 6]],
     "topk_logprobs": [[-0.1, -3.0], [0.0, -9.0]],
     "tail_mass": [0.05, 0.0],
     "manifest_paths": ["limits.py"],
     "manifest_tokens": [9],
+    "manifest_reasons": ["touched"],
     "gold_paths": ["limits.py"],
+    "hops": 0,
+    "chain": "",
+    "step": 0,
+    "language": "Python",
+    "repository_bytes": 1_000,
     "finish_reason": "stop",
     "tokenizer_fingerprint": "f",
 }
@@ -75,8 +90,9 @@ def finish(
 
 def put_prompt(settings: Settings, **changes: Any) -> None:
     here = place(settings, "task_prompts", SHARD, {})
-    write_rows(here.folder / f"{KEY}.jsonl", [replace(PROMPT, **changes)])
-    finish(here, KEY, (f"{KEY}.jsonl",))
+    row = replace(PROMPT, **changes)
+    write_rows(here.folder / f"{KEY}.jsonl", [row])
+    finish(here, KEY, (f"{KEY}.jsonl",), {"by_style": {row.style: 1} if row.accepted else {}})
 
 
 def put_trace(settings: Settings, **changes: Any) -> None:

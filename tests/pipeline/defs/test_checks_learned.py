@@ -6,14 +6,18 @@ from typing import Any
 
 import pytest
 
-from awareness_model.schema import CONDITIONS
+from awareness_model.schema import CONDITIONS, write_rows
+from awareness_pipeline.artifacts import place
 from awareness_pipeline.config import Paths, Settings, demo
 from awareness_pipeline.defs.checks import CHECKS, look
 from tests.pipeline.defs.outputs import (
+    KEY,
     LAYOUT,
+    PROMPT,
     ROW,
     SHARD,
     WEIGHTS,
+    finish,
     put_checkpoint,
     put_evaluation,
     put_memory,
@@ -45,11 +49,24 @@ def test_sound_prompts_pass(settings: Settings) -> None:
         ({"prompt": " "}, "accepted without text"),
         ({"prompt": "See https://example.org/x for more."}, "names a url"),
         ({"prompt": "Do what 1f3870be27 did, once more."}, "names a sha"),
+        ({"leak": 1.5}, "leak is no share"),
+        ({"grounding": -0.1, "english": 2.0}, "grounding, english is no share"),
     ],
 )
 def test_an_unsound_prompt_is_found(settings: Settings, changes: dict[str, Any], said: str) -> None:
     put_prompt(settings, **changes)
     assert said in "\n".join(found(settings, "prompts_sound"))
+
+
+def test_prompts_that_are_not_all_there_are_found(settings: Settings) -> None:
+    put_prompt(settings)
+    here = place(settings, "task_prompts", SHARD, {})
+    other = replace(PROMPT, style="terse", sha="d" * 40)
+    write_rows(here.folder / f"{KEY}.jsonl", [PROMPT, other])
+    finish(here, KEY, (f"{KEY}.jsonl",), {"by_style": {"imperative": 1}})
+    said = "\n".join(found(settings, "prompts_sound"))
+    assert "2 commits, but 1 prompts of style imperative" in said
+    assert "accepted {'imperative': 1, 'terse': 1}, its record says {'imperative': 1}" in said
 
 
 def test_sound_traces_pass(settings: Settings) -> None:
@@ -67,12 +84,23 @@ def test_sound_traces_pass(settings: Settings) -> None:
         ({"tail_mass": [1.2, 0.0]}, "a tail is no probability"),
         ({"tail_mass": [float("nan"), 0.0]}, "a tail is no probability"),
         ({"response_ids": [], "topk_ids": [], "topk_logprobs": [], "tail_mass": []}, "no response"),
+        ({"top_k": 3}, "[2] where top_k is 3"),
+        ({"top_k": 0}, "topk_ids has 2 rows for 0 tokens"),
+        ({"manifest_reasons": []}, "manifest_reasons has 0 rows for 1 files"),
+        ({"gold_paths": []}, "nothing decides its answer"),
+        ({"kind": "state"}, "kind state, chain ''"),
+        ({"chain": "c"}, "kind instruction, chain 'c'"),
         ({"surplus": 1}, "columns are"),
     ],
 )
 def test_an_unsound_trace_is_found(settings: Settings, changes: dict[str, Any], said: str) -> None:
     put_trace(settings, **changes)
     assert said in "\n".join(found(settings, "traces_sound"))
+
+
+def test_a_trace_of_text_alone_is_sound(settings: Settings) -> None:
+    put_trace(settings, top_k=0, topk_ids=[], topk_logprobs=[], tail_mass=[])
+    assert found(settings, "traces_sound") == []
 
 
 def test_a_torn_trace_file_is_found(settings: Settings) -> None:

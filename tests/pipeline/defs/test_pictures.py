@@ -13,6 +13,7 @@ from awareness_pipeline.defs import pictures
 from awareness_pipeline.defs.reports import metadata_of
 from awareness_pipeline.report import plots
 from awareness_pipeline.stages.extract import size_class
+from awareness_pipeline.teacher.funnel import STEPS
 from awareness_pipeline.units import Outcome, Unit, close, finish_unit
 
 PNG = "![](data:image/png;base64,iVBOR"
@@ -105,7 +106,33 @@ def test_curated_commits_show_their_funnel(settings: Settings) -> None:
     assert rows(shown, "dropped by reason") == [("merge", 5), ("bot", 3)]
 
 
-@pytest.mark.parametrize("artifact", ["clones", "commits", "curated_commits"])
+def left(wanted: int, accepted: int) -> dict[str, int]:
+    return {**dict.fromkeys(STEPS, accepted), "wanted": wanted, "answered": wanted}
+
+
+def test_task_prompts_show_a_funnel_of_each_style_and_a_page_of_samples(
+    settings: Settings,
+) -> None:
+    units = {
+        "1": (Counts(20, 9, {"echo": 11}), {"funnel": {"terse": left(10, 4), "issue": left(8, 2)}}),
+        "2": (
+            Counts(20, 9, {"echo": 11}),
+            {"funnel": {"terse": left(10, 5), "message": left(3, 3)}},
+        ),
+    }
+    shown = metadata_of(put(settings, "task_prompts", units), settings)
+    funnel = rows(shown, "funnel")
+    assert funnel[0] == ("wanted", 8, 20, 3)
+    assert funnel[-1] == ("accepted", 2, 9, 3)
+    assert [name for name, *_ in funnel] == list(STEPS)
+    assert (shown["accepted: terse"].value, shown["share: issue"].value) == (9, 0.25)
+    assert str(shown["funnel, drawn"].value).startswith(PNG)
+    page = Path(str(shown["random samples"].value))
+    assert page == settings.paths.root.absolute() / "report" / "demo" / f"prompts-{SHARD}.html"
+    assert page.exists()
+
+
+@pytest.mark.parametrize("artifact", ["clones", "commits", "curated_commits", "task_prompts"])
 def test_an_empty_shard_shows_counts_alone(artifact: str, settings: Settings) -> None:
     shown = metadata_of(put(settings, artifact, {}), settings)
     assert shown["rows out"] == dg.MetadataValue.int(0)

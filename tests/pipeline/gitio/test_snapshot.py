@@ -11,7 +11,10 @@ from awareness_pipeline.gitio import snapshot
 from awareness_pipeline.gitio.repository import BrokenRepository, NotARepository
 from awareness_pipeline.gitio.snapshot import (
     Skipped,
+    TreeFile,
+    blobs_at,
     main_language_of,
+    read_files,
     read_snapshot,
     read_tree,
 )
@@ -154,3 +157,58 @@ def test_missing_objects_and_repositories_have_their_own_errors(repo: Path) -> N
         read_tree(repo, "0" * 40)
     with pytest.raises(NotARepository):
         read_tree(repo.parent / "nowhere", "0" * 40)
+
+
+def test_files_read_by_path_are_those_of_the_whole_tree(repo: Path) -> None:
+    whole = read_snapshot(repo, head(repo), max_file_bytes=100_000)
+    expected: dict[str, TreeFile | str] = {file.path: file for file in whole.files}
+    expected |= {one.path: one.reason for one in whole.skipped}
+    del expected["src/caf\ufffd.txt"]
+    assert len(expected) == 13
+    found = read_files(repo, head(repo), expected, max_file_bytes=100_000)
+    assert found == expected
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "gone.py",
+        "src",
+        "src/",
+        "/a.md",
+        "src/../a.md",
+        "a.md/x",
+        "link/x",
+        "sub/x",
+        "",
+        "src//code.py",
+    ],
+)
+def test_a_path_that_leads_to_no_file_is_not_in_the_tree(repo: Path, path: str) -> None:
+    assert read_files(repo, head(repo), [path]) == {path: "not_in_tree"}
+    assert blobs_at(repo, head(repo), [path]) == {}
+
+
+def test_only_the_files_asked_for_are_read_and_none_twice(
+    repo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    whole = snapshot.read_entry
+
+    def counting(*args: object) -> TreeFile | str:
+        read.append(str(args[2]))
+        return whole(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(snapshot, "read_entry", counting)
+    known: dict[tuple[str, str], TreeFile | str] = {}
+    for _ in range(2):
+        read_files(repo, head(repo), ["a.md", "src/code.py", "link"], known=known)
+    assert read == ["a.md", "src/code.py", "link"]
+    blobs = blobs_at(repo, head(repo), ["a.md", "src/code.py"])
+    assert {(path, blob) for path, blob in blobs.items()} < set(known)
+
+
+def test_reading_by_path_names_a_commit_that_is_not_there(repo: Path) -> None:
+    for read in (read_files, blobs_at):
+        with pytest.raises(BrokenRepository, match=OTHER_COMMIT.decode()):
+            read(repo, OTHER_COMMIT.decode(), ["a.md"])

@@ -15,6 +15,8 @@ from awareness_pipeline.stages import curate, extract
 from awareness_pipeline.teacher.backend import Batch
 from awareness_pipeline.teacher.chat import ChatAnswer, ChatRequest
 from awareness_pipeline.teacher.local import Given
+from awareness_pipeline.teacher.prompts import load_template
+from awareness_pipeline.teacher.tasks import STYLES
 from tests.pipeline.gitrepo import Snap
 
 HISTORY = [
@@ -88,7 +90,7 @@ class Asked:
         label: str,
         wanted: Collection[str],
     ) -> "Given[DistilAnswer]":
-        """Stands in for `backend.ask_files`. What is answered with None is pending."""
+        """Stands in for `files.ask_files`. What is answered with None is pending."""
         offered = list(requests)
         self._note(offered, [one for one in offered if one.id in wanted])
         found = {one.id: self.answer(one) for one in self.wanted}
@@ -107,8 +109,23 @@ def task(text: str, finish: str = "stop") -> Callable[[ChatRequest], ChatAnswer]
 
 
 def good_task(one: ChatRequest) -> ChatAnswer:
-    """Answer with a usable task."""
-    return task("Change the total or the rate, or explain their use in docs")(one)
+    """Answer with a usable task: the same words about every commit."""
+    said = "Change the total or the rate, or explain their use in docs"
+    return task(f"The total is off\n{said}" if style_of(one) == "issue" else said)(one)
+
+
+def own_task(one: ChatRequest) -> ChatAnswer:
+    """Answer with a usable task of the commit's own."""
+    message = one.prefix.split('Commit "', 1)[1].split('"')[0]
+    said = f"{message}, as the total and the rate need it"
+    return task(f"The total is off\n{said}" if style_of(one) == "issue" else said)(one)
+
+
+def style_of(one: ChatRequest) -> str:
+    """Return the style that a question asks for; `judge` for the judge's."""
+    names = [*(f"reverse_{style}" for style in STYLES), "judge"]
+    found = next(name for name in names if load_template(name).system == one.system)
+    return found.removeprefix("reverse_")
 
 
 def trace(one: DistilRequest) -> DistilAnswer:

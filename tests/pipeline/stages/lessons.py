@@ -69,9 +69,13 @@ def put_traces(
             parent_sha=sha,
             manifest_paths=manifest,
             manifest_tokens=[1] * len(manifest),
+            manifest_reasons=["rest"] * len(manifest),
             student_prompt_ids=plain_ids(tokenizer, f"VALUE_{number} = "),
             response_ids=plain_ids(tokenizer, str(repo_id * 1000 + number)),
+            top_k=0,
             topk_ids=[],
+            topk_logprobs=[],
+            tail_mass=[],
             tokenizer_fingerprint=tokenizer_fingerprint(tokenizer),
         )
         for number in range(2)

@@ -11,6 +11,8 @@ from awareness_model.tiny import save_tiny
 from awareness_pipeline.config import UserError
 from awareness_pipeline.stages import encode
 from awareness_pipeline.stages.encode import Source, choose
+from tests.model.small_world import trace, write_traces
+from tests.pipeline.gitrepo import Snap
 from tests.pipeline.stages.lessons import (
     history,
     put_repository,
@@ -85,8 +87,34 @@ def test_training_takes_deciding_files_then_what_the_teacher_saw(settings):
     found = choose(Source(9, clone, shas[-1], (traces,)), settings)
     assert list(found.rows) == [(shas[0], "pkg/constants.py"), (shas[0], "pkg/first.py")]
     assert found.dropped == {f"{shas[0]}:pkg/gone.py": "not_in_tree"}
-    counts = found.counts(records=5)
-    assert (counts.rows_in, counts.rows_out, counts.dropped) == (3, 5, {"not_in_tree": 1})
+    assert len(found.wanted) == 3
+    assert found.reasons() == {"not_in_tree": 1}
+
+
+def test_the_two_trees_of_an_edit_are_both_in_memory_each_with_its_own_version(settings):
+    shas = put_clone(
+        settings,
+        9,
+        [
+            Snap(b"Begin\n", {b"a.py": b"RATE = 1\n", b"b.py": b"# same\n", b"c.py": b"# one\n"}),
+            Snap(b"Edit\n", {b"a.py": b"RATE = 2\n"}),
+        ],
+    )
+    usual = {"kind": "state", "chain": "one", "manifest_paths": ["a.py"]}
+    path = settings.paths.root / "9.parquet"
+    single = trace(2, 9, gold=("b.py",), parent_sha=shas[1], manifest_paths=[])
+    steps = [trace(n, 9, parent_sha=sha, step=n, **usual) for n, sha in enumerate(shas)]
+    write_traces(path, [*steps, single])
+    clone = settings.paths.root / "clones" / "demo" / "001" / "9.git"
+    found = choose(Source(9, clone, shas[-1], (path,)), settings)
+    held = {place: found.texts[row.content_hash] for place, row in found.rows.items()}
+    assert held == {
+        (shas[0], "a.py"): "RATE = 1\n",
+        (shas[0], "b.py"): "# same\n",
+        (shas[1], "a.py"): "RATE = 2\n",
+        (shas[1], "b.py"): "# same\n",
+    }
+    assert found.dropped == {}
 
 
 def test_two_shards_fill_one_store_and_only_what_changed_is_encoded_again(settings):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from awareness_pipeline.symbols.names import definitions, uses
+from awareness_pipeline.symbols.names import definitions, imports, uses
 
 PYTHON = '''"""Rates."""
 from shop.units import CENTS as C, round_up
@@ -168,3 +168,49 @@ def test_broken_and_deep_input_is_survived(language: str) -> None:
 def test_other_languages_have_no_names() -> None:
     assert definitions("fn main() {}", "Rust") == []
     assert uses("fn main() {}", "Rust") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [("(" * 200_000, "Python"), ("a" + ".b" * 40_000, "Python"), ("func f() {" * 20_000, "Go")],
+)
+def test_hostile_code_is_read_in_seconds_and_has_no_uses(text: str, language: str) -> None:
+    assert uses(text, language) == []
+    assert imports(text, language) == []
+
+
+def test_broken_code_and_long_chains_still_have_uses() -> None:
+    broken = "print 'x' if (\n" * 300
+    assert "x" not in {use.name for use in uses(broken, "Python")}
+    assert "print" in {use.name for use in uses(broken, "Python")}
+    assert len(uses("y = " + " + ".join(["x"] * 1500), "Python")) == 1501
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "found"),
+    [
+        ("Python", "import a.b, c as d\n", [("a.b", "a.b", ""), ("d", "c", "")]),
+        ("Python", "from . import x as y, z\n", [("y", ".", "x"), ("z", ".", "z")]),
+        ("Python", "def f():\n    from .a import *\n", [("*", ".a", "*")]),
+        (
+            "JavaScript",
+            'import x, { a as b } from "m";\n',
+            [("x", "m", "default"), ("b", "m", "a")],
+        ),
+        ("JavaScript", 'import * as n from "m";\nimport "s";\n', [("n", "m", ""), ("", "s", "")]),
+        ("JavaScript", 'export { q as r } from "o";\n', [("r", "o", "q")]),
+        ("JavaScript", 'export * from "o";\n', [("*", "o", "*")]),
+        ("JavaScript", 'const { d: e, f } = require("g");\n', [("e", "g", "d"), ("f", "g", "f")]),
+        (
+            "JavaScript",
+            'const h = require("g").z;\nuse(require("i"));\n',
+            [("h", "g", "z"), ("", "i", "")],
+        ),
+        ("JavaScript", 'module.exports = require("m");\n', [("*", "m", "*")]),
+        ("JavaScript", 'const later = import("m");\nrequire(name);\n', [("later", "m", "")]),
+        ("Go", 'package p\n\nimport (\n\t"a/b"\n\tc "d"\n)\n', [("", "a/b", ""), ("c", "d", "")]),
+        ("Ruby", "require 'x'\n", []),
+    ],
+)
+def test_imports(language: str, text: str, found: list[tuple[str, str, str]]) -> None:
+    assert [(one.local, one.module, one.name) for one in imports(text, language)] == found

@@ -9,11 +9,13 @@ from typing import Any
 import httpx
 import pytest
 
+from awareness_model.schema import DistilRequest, SourceFile
 from awareness_pipeline.config import Paths, Settings, Teacher, UserError, demo
 from awareness_pipeline.teacher import local
 from awareness_pipeline.teacher.backend import Batch, ask, teacher_identity, teacher_shape
 from awareness_pipeline.teacher.books import ledger_folder
 from awareness_pipeline.teacher.chat import ChatRequest
+from awareness_pipeline.teacher.files import ask_files
 from awareness_pipeline.teacher.ledger import account
 from tests.pipeline.teacher import llamacpp, scripted
 from tests.pipeline.teacher.clock import FakeTime
@@ -159,6 +161,36 @@ def test_a_prompt_over_the_servers_window_is_told(
     assert answer
     assert answer.finish_reason == "too_long"
     assert "exceeds the available context size" in answer.detail
+
+
+def test_answers_over_files_are_the_same_from_a_real_server(
+    pair: tuple[Path, Path], llama_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same tokens with the same alternatives, although one teacher is asked by text alone."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    files = (SourceFile("a.py", "A = 1\n"), SourceFile("b.py", "# naïve\nB = 2\n"))
+    asks = [
+        DistilRequest(name, prompt, files, None, False, 600, 12, 3, student_file=file)
+        for name, prompt, file in (("x", "Set A", None), ("y", "Set B in b.py", files[1]))
+    ]
+    found = {}
+    for where, url in (("local", ""), ("server", llama_url)):
+        settings = settings_at(tmp_path / where, pair[0], url)
+        given = ask_files(settings, "distil", asks, tmp_path / where, label="x", wanted={"x", "y"})
+        assert (given.unanswered, given.stopped) == ({}, "")
+        found[where] = given.answers
+    for name, one in found["local"].items():
+        other = found["server"][name]
+        assert len(one.response_ids) == len(one.topk_ids) == 12
+        assert one.student_prompt_ids == other.student_prompt_ids
+        assert (one.response_ids, one.response_text) == (other.response_ids, other.response_text)
+        assert (one.topk_ids, one.finish_reason) == (other.topk_ids, other.finish_reason)
+        assert one.tokenizer_fingerprint == other.tokenizer_fingerprint
+        assert [entry.path for entry in one.manifest] == [entry.path for entry in other.manifest]
+        for mine, theirs in zip(one.topk_logprobs, other.topk_logprobs, strict=True):
+            assert mine == pytest.approx(theirs, abs=2e-3)
+        assert one.tail_mass == pytest.approx(other.tail_mass, abs=2e-3)
+        assert one.teacher_tokens == other.teacher_tokens
 
 
 def test_a_cached_rerun_starts_no_model_and_asks_no_server(

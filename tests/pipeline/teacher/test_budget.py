@@ -17,3 +17,10 @@ def test_rounds_go_by_key_and_stop_at_what_there_is() -> None:
     assert deal(2, {"b": 9, "a": 9, "c": 9}) == {"a": 1, "b": 1, "c": 0}
     assert deal(99, {"a": 2}) == {"a": 2}
     assert deal(5, {}) == {}
+
+
+def test_several_at_a_time_go_to_fewer() -> None:
+    assert deal(5, {"b": 9, "a": 1, "c": 9}, 2) == {"a": 1, "b": 2, "c": 2}
+    assert deal(4, {"a": 9, "b": 9, "c": 9}, 2) == {"a": 2, "b": 2, "c": 0}
+    assert deal(3, {"a": 9, "b": 9}, 2) == {"a": 2, "b": 1}
+    assert deal(99, {"a": 3, "b": 1}, 2) == {"a": 3, "b": 1}

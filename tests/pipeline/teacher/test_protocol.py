@@ -68,6 +68,72 @@ def test_an_endpoint_that_prefills_is_given_the_beginning() -> None:
     assert turns[-1] == {"role": "assistant", "content": "<t>"}
 
 
+FORCED = ChatRequest("be brief", "why", 100, 20, prefix="x = ", top_logprobs=3, forced="é 1")
+
+
+def test_a_forced_answer_is_the_open_last_turn() -> None:
+    """Whatever the parameters say of its length."""
+    able = Teacher(model="m", prompt_logprobs=2, parameters='{"max_tokens": 900, "seed": 1}')
+    assert payload_of(FORCED, able) == {
+        "model": "m",
+        "messages": [
+            {"role": "system", "content": "be brief"},
+            {"role": "user", "content": "why"},
+            {"role": "assistant", "content": "x = é 1"},
+        ],
+        "max_tokens": 1,
+        "temperature": 0,
+        "stream": False,
+        "seed": 1,
+        "prompt_logprobs": 2,
+        "continue_final_message": True,
+        "add_generation_prompt": False,
+    }
+    with pytest.raises(ValueError, match="log-probabilities of the prompt"):
+        payload_of(FORCED, TEACHER)
+
+
+def scored(*rows: Any) -> bytes:
+    """vLLM's answer to a forced one."""
+    return json.dumps(completion("!", "length") | {"prompt_logprobs": list(rows)}).encode()
+
+
+def told(logprob: float, rank: int, text: str = "") -> dict[str, Any]:
+    return {"logprob": logprob, "rank": rank, "decoded_token": text}
+
+
+def test_the_places_of_a_forced_answer_are_the_last_ones_of_the_prompt() -> None:
+    able = Teacher(model="m", prompt_logprobs=2)
+    payload = payload_of(FORCED, able)
+    many = [{str(number): told(-1.0, 1)} for number in range(100, 120)]
+    last = {"7": told(-4.5, 9, "1"), "8": told(-0.5, 1, "é"), "9": told(-1.0, 2)}
+    answer = trimmed(answer_of(scored(None, *many, last), payload), FORCED, able)
+    assert (answer.text, answer.finish_reason, answer.top_k) == ("é 1", "forced", 1)
+    assert len(answer.places) == len("x = é 1".encode()), "a token is a byte at least"
+    assert answer.places[-1] == Place(
+        Token(-4.5, "1", 7), (Token(-0.5, "é", 8), Token(-1.0, "", 9))
+    )
+
+
+def test_an_endpoint_that_scores_nothing_gives_no_places() -> None:
+    payload = payload_of(FORCED, Teacher(model="m", prompt_logprobs=2))
+    for body in (scored(), json.dumps(completion("!", "length")).encode()):
+        assert answer_of(body, payload).places == ()
+
+
+@pytest.mark.parametrize("row", [{}, 7, {"x": told(-1.0, 1)}, {"7": 3}, {"7": {"logprob": "low"}}])
+def test_a_place_that_is_none_is_broken(row: Any) -> None:
+    payload = payload_of(FORCED, Teacher(model="m", prompt_logprobs=2))
+    with pytest.raises(Broken):
+        answer_of(scored(None, row), payload)
+
+
+def test_a_forced_answer_that_was_refused_has_no_text() -> None:
+    refused = ChatAnswer("", "too_long", 0, 0, detail="400: too long")
+    found = trimmed(refused, FORCED, Teacher(prompt_logprobs=2))
+    assert (found.text, found.finish_reason) == ("", "too_long")
+
+
 def test_parameters_add_and_remove_fields() -> None:
     teacher = Teacher(parameters='{"seed": 7, "temperature": null, "max_tokens": 5}')
     found = payload_of(REQUEST, teacher)
@@ -168,7 +234,12 @@ def test_what_is_no_whole_answer_is_broken(broken: bytes) -> None:
 def test_log_probabilities_are_read_in_every_spelling() -> None:
     told = logprobs(
         entry("a", -0.5, bytes=[97], id=5, top_logprobs=[entry("a", -0.5), entry("b", -1)]),
-        entry("token_id:42", float("-inf"), top_logprobs=[entry("token_id:42", 1e-7)]),
+        entry(
+            "token_id:42",
+            float("-inf"),
+            bytes=list(b"token_id:42"),
+            top_logprobs=[entry("token_id:42", 1e-7)],
+        ),
     )
     found = answer_of(told, PAYLOAD)
     assert found.top_k == 1

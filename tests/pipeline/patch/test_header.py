@@ -2,7 +2,7 @@
 
 import pytest
 
-from awareness_pipeline.gitio.header import read_header, unquote
+from awareness_pipeline.patch.header import read_header, unquote
 
 
 def test_an_ordinary_header() -> None:

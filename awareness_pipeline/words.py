@@ -1,7 +1,7 @@
-"""Common words of nine languages, for telling the language of a commit message.
+"""Common words of nine languages, for telling the language of a text.
 
 Of each language first its function words, then words that commit messages are full of. A word that
-several languages share stands in each. Chosen by hand; see `message` for how they count.
+several languages share stands in each. Chosen by hand; see `gitio.message` for how they count.
 """
 
 from typing import Final
