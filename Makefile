@@ -63,12 +63,17 @@ imports: setup ## Check who may import whom
 coverage: setup $(VENV)/.deepspeed ## Run the tests with coverage, into htmlcov/
 	@$(BIN)/pytest -n $(JOBS) --dist loadgroup --cov --cov-report=term --cov-report=html
 
-bench: setup models $(VENV)/.deepspeed ## Discovery, extraction, the teacher, a reader of 230 steps: minutes
+bench: setup models $(VENV)/.deepspeed ## Every benchmark: an hour and more
 	@$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[bench]"
 	@$(BIN)/python -m tests.bench.discovery
 	@$(BIN)/python -m tests.bench.teacher
 	@$(BIN)/python -m tests.bench.traces
 	@$(BIN)/python -m tests.bench.extract
+	@$(BIN)/python -m tests.bench.memory
+	@$(BIN)/python -m tests.bench.router
+	@$(BIN)/python -m tests.bench.live
+	@$(BIN)/python -m tests.bench.kv_gap
+	@$(BIN)/python -m tests.bench.constant_cost
 	@$(BIN)/python -m tests.bench.reader
 
 clean-venv: ## Remove .venv

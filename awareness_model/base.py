@@ -42,18 +42,25 @@ PLAIN_CHAT = "{% for message in messages %}{{ message['content'] + '\n\n' }}{% e
 
 
 def load_model(
-    name_or_path: str, device: str = "cpu", dtype: "torch.dtype | None" = None
+    name_or_path: str,
+    device: str = "cpu",
+    dtype: "torch.dtype | None" = None,
+    headless: bool = False,
 ) -> tuple[Any, Any]:
     """Return (model in eval mode, tokenizer) of a folder or a hub id; dtype float32 by default.
+
+    Args:
+        headless: the bare body of any family, without a language model's head.
 
     Raises:
         UserError: nothing there, the hub cannot be reached, or the device does not exist.
     """
     tokenizer = load_tokenizer(name_or_path)
     import torch
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoModel, AutoModelForCausalLM
 
-    model = _load(AutoModelForCausalLM, name_or_path, dtype=dtype or torch.float32)
+    kind = AutoModel if headless else AutoModelForCausalLM
+    model = _load(kind, name_or_path, dtype=dtype or torch.float32)
     try:
         return model.to(device).eval(), tokenizer
     except (RuntimeError, AssertionError) as error:

@@ -16,13 +16,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-from awareness_model.config import UserError, model_identity
+from awareness_model.config import DecoderConfig, UserError, model_identity
 from awareness_model.schema import digest, write_atomic
-
-if TYPE_CHECKING:
-    from awareness_model.decoder import ReasoningDecoder
 
 WEIGHTS = "gca.safetensors"
 RECORD = "record.json"
@@ -38,6 +35,11 @@ class CheckpointRecord:
     """Optimizer steps taken."""
     model: str
     """Identity of the base model (`config.model_identity`)."""
+    name: str
+    """The base model as it was named: a folder or a hub id."""
+    family: str
+    layout: str
+    placement: str
     reading_layers: tuple[int, ...]
     settings: Mapping[str, Any]
     """The training settings that decide the result, as plain JSON values."""
@@ -47,9 +49,32 @@ class CheckpointRecord:
     """blake2b-128 of the weights' names, shapes and bytes."""
 
 
+class Trained(Protocol):
+    """A decoder as a checkpoint sees it."""
+
+    @property
+    def config(self) -> DecoderConfig:
+        """Its settings."""
+
+    @property
+    def family(self) -> str:
+        """Its base model's family."""
+
+    @property
+    def placement(self) -> str:
+        """The preset of its reading layers."""
+
+    @property
+    def reading_layers(self) -> tuple[int, ...]:
+        """The layers that read."""
+
+    def trainable_parameters(self) -> Mapping[str, Mapping[str, Any]]:
+        """What trains, by group and full name."""
+
+
 def save(
     folder: Path,
-    decoder: "ReasoningDecoder",
+    decoder: Trained,
     *,
     step: int,
     settings: Mapping[str, Any],
@@ -74,6 +99,10 @@ def save(
     record = CheckpointRecord(
         step=step,
         model=model_identity(decoder.config.model_name),
+        name=decoder.config.model_name,
+        family=decoder.family,
+        layout=decoder.config.layout,
+        placement=decoder.placement,
         reading_layers=tuple(decoder.reading_layers),
         settings=settings,
         data=data,
@@ -118,7 +147,7 @@ def prune(root: Path, keep: int = 2) -> None:
         shutil.rmtree(folder)
 
 
-def load_gca(decoder: "ReasoningDecoder", folder: Path) -> CheckpointRecord:
+def load_gca(decoder: Trained, folder: Path) -> CheckpointRecord:
     """Put a checkpoint's weights into a decoder, in place.
 
     Raises:
@@ -129,7 +158,9 @@ def load_gca(decoder: "ReasoningDecoder", folder: Path) -> CheckpointRecord:
 
     record = read_record(folder)
     if record.model != model_identity(decoder.config.model_name):
-        raise UserError(f"{folder} was trained on another base model ({record.model})")
+        raise UserError(f"{folder} was trained on another base model ({record.name!r})")
+    if record.layout != decoder.config.layout:
+        raise UserError(f"{folder} reads {record.layout} memory, not {decoder.config.layout}")
     if record.reading_layers != tuple(decoder.reading_layers):
         raise UserError(
             f"{folder} reads memory in layers {list(record.reading_layers)}, "
@@ -148,13 +179,13 @@ def load_gca(decoder: "ReasoningDecoder", folder: Path) -> CheckpointRecord:
     return record
 
 
-def _trained(decoder: "ReasoningDecoder") -> dict[str, Any]:
+def _trained(decoder: Trained) -> dict[str, Any]:
     """Return every trained parameter by name, sorted."""
     groups = decoder.trainable_parameters().values()
     return dict(sorted((name, value) for group in groups for name, value in group.items()))
 
 
-def _write_weights(path: Path, decoder: "ReasoningDecoder") -> str:
+def _write_weights(path: Path, decoder: Trained) -> str:
     """Write the trained parameters; return their digest."""
     from safetensors.torch import save_file
 

@@ -101,11 +101,17 @@ class EncoderConfig:
     """A chunk never holds more decoder tokens than this."""
     bidirectional: str = "echo"
     """`echo`: the document is read twice and the second reading's states are kept, so that every
-    state has seen the whole chunk; `none`: plain causal states."""
+    state has seen the whole chunk; `full`: no causal mask (`qwen3-embedding` only); `none`: plain
+    causal states."""
     pooling: int = 1
     """Tokens per slot p; contiguous mean."""
     placement: str = "every_third"
     """Layers whose inputs the `latent` layout keeps; the reading decoder's must be the same."""
+    backend: str = "self"
+    """`self`: the decoder's own layers; `qwen3-embedding`: a Qwen3 body of its own (layout latent,
+    trained heads); `minilm`: routing vectors only."""
+    routing: str = ""
+    """Folder or id of a MiniLM that gives the routing vectors instead; empty: the backend's own."""
 
 
 @dataclass

@@ -3,8 +3,10 @@
 Reads `EncodeDocument` and `SnapshotRow` lines. Every document is encoded once per layout, whatever
 trees hold it, and committed to the store in groups; then the trees' rows replace those of the same
 trees; the report comes last. A run that was killed is started again and encodes only what is
-missing, to the same tensors: on a CPU each chunk is encoded alone. Limits: one process encodes one
-document after the other; an empty document has no memory.
+missing, to the same tensors: on a CPU each chunk is encoded alone. A document is cut into chunks by
+what its path says it is written in: the first path, in order, of those it has in this run. Limits:
+one process encodes one document after the other; an empty document has no memory; a document whose
+paths disagree (`.txt` and `.py`) stays as it was cut first.
 """
 
 import argparse
@@ -71,9 +73,9 @@ def encode(job: Job, encoder: EncoderConfig, memory: MemoryConfig) -> EncodeRepo
         layout: store.missing(texts, layout, fingerprint) for layout, fingerprint in prints.items()
     }
     if any(missing.values()):
-        body = _encoder(encoder)
+        filling = _Filling(store, _encoder(encoder), prints, _first_paths(job.snapshots))
         for layouts, names in _by_need(missing).items():
-            _fill(store, body, {name: texts[name] for name in names}, layouts, prints)
+            _fill(filling, {name: texts[name] for name in names}, layouts)
     store.put_snapshot(job.snapshots)
     asked = {row.content_hash for row in job.documents}
     report = _report(store, asked, prints, {one: len(names) for one, names in missing.items()})
@@ -99,22 +101,36 @@ def _by_need(missing: Mapping[str, Iterable[str]]) -> dict[tuple[str, ...], list
     return needs
 
 
-def _fill(
-    store: "LatentMemoryStore",
-    body: "ContextEncoder",
-    texts: dict[str, str],
-    layouts: Sequence[str],
-    prints: Mapping[str, str],
-) -> None:
+@dataclass(frozen=True, slots=True)
+class _Filling:
+    """What documents are encoded with, and where they go."""
+
+    store: "LatentMemoryStore"
+    body: "ContextEncoder"
+    prints: Mapping[str, str]
+    """Fingerprints by layout."""
+    paths: Mapping[str, str]
+    """A path of each document, by content hash."""
+
+
+def _first_paths(rows: Iterable[SnapshotRow]) -> dict[str, str]:
+    """Return the first path, in order, of each content."""
+    ordered = sorted(rows, key=lambda row: row.path, reverse=True)
+    return {row.content_hash: row.path for row in ordered}
+
+
+def _fill(filling: _Filling, texts: dict[str, str], layouts: Sequence[str]) -> None:
     """Encode documents and commit them group by group."""
     from awareness_model.batch import say_progress
 
     done = 0
     for group in _groups(texts):
-        encoded = body.encode_layouts([texts[name] for name in group], layouts)
+        paths = [filling.paths.get(name, "") for name in group]
+        encoded = filling.body.encode_layouts([texts[name] for name in group], layouts, paths)
         for layout, chunks in encoded.items():
             made = dict(zip(group, chunks, strict=True))
-            store.upsert(made, layout, prints[layout], body.config.pooling)
+            pooling = filling.body.config.pooling
+            filling.store.upsert(made, layout, filling.prints[layout], pooling)
         done += len(group)
         say_progress("encode", done, len(texts))
 

@@ -1,38 +1,47 @@
-"""The maths of reading memory: gated cross-attention, and the join with self-attention.
+"""The maths of reading memory: gated cross-attention.
 
     h ← h + tanh(α) · W_o · Attn(RMS_q(W_q·norm(h)), [k∅; RMS_k(W_k·K)], [v∅; W_v·V])
 
-Shapes: B batch, T query tokens, M memory slots, N = M + 1 columns with the null slot first,
-H query heads, G key/value heads (G divides H), D head_dim, d hidden size, E latent size.
+Shapes: B rows of memory, C = c·B rows of queries (c beams or samples read one memory), T query
+tokens, M memory slots, N = M + 1 columns with the null slot first, H query heads, G key/value heads
+(G divides H, R = H / G), D head_dim, d hidden size, E latent size.
 
 The caller gives norm(h) and adds the result to the un-normed stream. Memory keys carry no RoPE, so
 the order of documents cannot matter. α is per head, float32 and zero at first, which leaves the
 base model exactly as it was; gates and norm gains stay float32 because steps of 1e-4 vanish in
 bfloat16 near 1 (werg/awareness c5510ca). Projections are copied from the layer's self-attention
-(CEPE's initialisation, arXiv 2402.16617), separately trained afterwards. No feed-forward part.
+(CEPE's initialisation, arXiv 2402.16617) with the biases of q, k and v where a family has them (one
+of W_o would pass a closed gate), and trained apart from it. No feed-forward part.
+
+Memory is never copied for the heads or beams that share it: their queries are packed instead.
 """
 
 import math
+from collections.abc import Collection
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-LENGTH_SCALE = 64.0
-"""C of the length shift `+ log C − log M` (KBLaM's form: `llama3_model.py`, lines 347–352): all
-memory slots together weigh like C slots, however many there are. 64 is about one small document."""
-
 
 class GatedCrossAttention(nn.Module):
     """Read memory slots from the hidden states of one layer."""
 
-    def __init__(self, hidden: int, heads: int, kv_heads: int, head_dim: int, latent: int) -> None:
+    def __init__(
+        self,
+        hidden: int,
+        heads: int,
+        kv_heads: int,
+        head_dim: int,
+        latent: int,
+        biases: Collection[str] = (),
+    ) -> None:
         super().__init__()
         self.heads, self.kv_heads, self.head_dim = heads, kv_heads, head_dim
-        self.q_proj = nn.Linear(hidden, heads * head_dim, bias=False)
-        self.k_proj = nn.Linear(latent, kv_heads * head_dim, bias=False)
-        self.v_proj = nn.Linear(latent, kv_heads * head_dim, bias=False)
+        self.q_proj = nn.Linear(hidden, heads * head_dim, bias="q_proj" in biases)
+        self.k_proj = nn.Linear(latent, kv_heads * head_dim, bias="k_proj" in biases)
+        self.v_proj = nn.Linear(latent, kv_heads * head_dim, bias="v_proj" in biases)
         self.o_proj = nn.Linear(heads * head_dim, hidden, bias=False)
         for projection in (self.k_proj, self.v_proj):
             nn.init.xavier_uniform_(projection.weight)
@@ -49,111 +58,88 @@ class GatedCrossAttention(nn.Module):
         """Copy the projections (and q/k norm gains, where a family has them) of self-attention.
 
         W_k and W_v are copied when latents are the decoder's own states (`latent` equal to the
-        hidden size, or None), else Xavier.
+        hidden size, or None), else Xavier and without biases.
         """
         hidden, head_dim = attention.q_proj.in_features, attention.head_dim
         heads = attention.q_proj.out_features // head_dim
         kv_heads = attention.k_proj.out_features // head_dim
-        made = cls(hidden, heads, kv_heads, head_dim, latent or hidden)
-        names = ["q_proj", "o_proj", *(["k_proj", "v_proj"] if latent in (None, hidden) else [])]
+        copied = ["q_proj", *(["k_proj", "v_proj"] if latent in (None, hidden) else [])]
+        biases = [name for name in copied if getattr(attention, name).bias is not None]
+        made = cls(hidden, heads, kv_heads, head_dim, latent or hidden, biases)
         weight = attention.q_proj.weight
         made.to(weight.device)
         for projection in (made.q_proj, made.k_proj, made.v_proj, made.o_proj):
             projection.to(weight.dtype)
         with torch.no_grad():
-            for name in names:
+            for name in (*copied, "o_proj"):
                 getattr(made, name).weight.copy_(getattr(attention, name).weight)
+            for name in biases:
+                getattr(made, name).bias.copy_(getattr(attention, name).bias)
             for norm, gain in (("q_norm", made.q_gain), ("k_norm", made.k_gain)):
                 if hasattr(attention, norm):
                     gain.copy_(getattr(attention, norm).weight)
         return made
 
+    def project(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the heads of latents `[B, M, E]`, the null slot first: keys and values, each
+        `[B, G, N, D]`. They depend on nothing but the memory: one pass serves a generation."""
+        key = _rms(_split(self.k_proj(keys), self.head_dim), self.k_gain)
+        value = _split(self.v_proj(values), self.head_dim)
+        return _prepend(self.null_key, key), _prepend(self.null_value, value)
+
     def forward(
-        self, states: Tensor, keys: Tensor, values: Tensor, bias: Tensor, want_mass: bool = False
+        self,
+        states: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        bias: Tensor,
+        *,
+        projected: bool = False,
+        want_mass: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
-        """Return (what to add to the stream `[B, T, d]`, attention mass `[B, T, N]` or None).
+        """Return (what to add to the stream `[C, T, d]`, attention mass `[C, T, N]` or None).
 
         Args:
-            states: the layer's normed input, `[B, T, d]`.
-            keys, values: latents, `[B, M, E]`.
+            states: the layer's normed input, `[C, T, d]`.
+            keys, values: latents, `[B, M, E]`, or with `projected` what `project` made of them.
             bias: added to the logits, `[B, N]`, from `slot_bias`.
             want_mass: also return the attention probabilities, mean over heads, float32; column 0
                 is the null slot.
         """
         query = _rms(_split(self.q_proj(states), self.head_dim), self.q_gain)
-        key = _rms(_split(self.k_proj(keys), self.head_dim), self.k_gain)
-        value = _split(self.v_proj(values), self.head_dim)
-        key = _repeat(_prepend(self.null_key, key), self.heads)
-        value = _repeat(_prepend(self.null_value, value), self.heads)
-        added = bias[:, None, None, :].to(query.dtype)
+        key, value = (keys, values) if projected else self.project(keys, values)
+        packed, added = pack(query, key), bias[:, None, None, :].to(query.dtype)
         mass = None
         if want_mass:
-            logits = query @ key.transpose(2, 3) / math.sqrt(self.head_dim) + added
+            logits = packed @ key.transpose(2, 3) / math.sqrt(self.head_dim) + added
             share = logits.float().softmax(-1)
-            read, mass = share.to(value.dtype) @ value, share.mean(1)
+            read, mass = share.to(value.dtype) @ value, unpack(share, query).mean(1)
         else:
-            mask = added.expand(-1, 1, query.shape[2], -1)
-            read = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
-        gated = read * torch.tanh(self.alpha).to(read.dtype)[:, None, None]
+            mask = added.expand(-1, 1, packed.shape[2], -1)
+            read = F.scaled_dot_product_attention(packed, key, value, attn_mask=mask)
+        gated = unpack(read, query) * torch.tanh(self.alpha).to(read.dtype)[:, None, None]
         return self.o_proj(gated.transpose(1, 2).flatten(2)), mass
 
 
-def slot_bias(mask: Tensor, log_bias: Tensor | None = None) -> Tensor:
-    """Return the logit bias of [null slot, memory slots], float32, `[B, N]`.
+def pack(query: Tensor, key: Tensor) -> Tensor:
+    """Return queries `[C, H, T, D]` as `[B, G, c·R·T, D]`, beside the keys `[B, G, N, D]` that they
+    share: R = H / G heads of a group, c = C / B consecutive rows of one memory.
 
-    A visible slot gets log C − log M with M the row's visible slots, plus its `log_bias`; a masked
-    one −inf; the null slot 0.
-
-    Args:
-        mask: True where a slot is visible, `[B, M]`.
-        log_bias: the selector's preference per slot, `[B, M]`.
+    Raises:
+        ValueError: the rows of queries are no multiple of the memory's.
     """
-    visible = mask.sum(1, keepdim=True).clamp(min=1).float()
-    shift = (math.log(LENGTH_SCALE) - visible.log()).expand(mask.shape)
-    return F.pad(_hide(shift if log_bias is None else shift + log_bias, mask), (1, 0))
+    rows, groups = key.shape[:2]
+    if len(query) % rows:
+        raise ValueError(f"memory of {rows} rows for a batch of {len(query)}")
+    split = query.unflatten(1, (groups, -1)).unflatten(0, (rows, -1))
+    return split.transpose(1, 2).flatten(2, 4)
 
 
-def join_bias(mask: Tensor, log_bias: Tensor | None = None) -> Tensor:
-    """Return the logit bias of [sink, memory slots] for the join with self-attention, `[B, N]`.
-
-    No shift: the softmax over [memory, self] must be that of the text in context. The sink (the
-    model's first token) is visible exactly where a row has memory.
-    """
-    bias = _hide(
-        torch.zeros(mask.shape, device=mask.device) if log_bias is None else log_bias, mask
-    )
-    sink = _hide(torch.zeros(len(mask), 1, device=mask.device), mask.any(1, keepdim=True))
-    return torch.cat([sink, bias], dim=1)
-
-
-def joined_mask(bias: Tensor, own: Tensor | None, queries: int, keys: int) -> Tensor:
-    """Return the additive mask `[B, 1, T, N + S]` over [memory, self-attention's keys].
-
-    One softmax over both is exactly their separate results joined by their log-sum-exps, and needs
-    no statistics that SDPA does not return.
-
-    Args:
-        bias: the memory's logit bias, `[B, N]`.
-        own: self-attention's mask `[B, 1, T, S]`, boolean (True = visible) or additive; None means
-            causal for T > 1 and everything visible for one query.
-        queries: T.
-        keys: S.
-    """
-    if own is None:
-        row = torch.arange(queries, device=bias.device)[:, None]
-        seen = torch.arange(keys, device=bias.device)[None] <= row
-        own = (seen if queries > 1 else seen.new_ones(1, keys))[None, None]
-    if own.dtype == torch.bool:
-        own = _hide(torch.zeros(own.shape, dtype=bias.dtype, device=bias.device), own)
-    memory = bias[:, None, None, :].expand(-1, 1, queries, -1)
-    return torch.cat([memory, own.expand(len(bias), 1, -1, -1).to(bias.dtype)], dim=-1)
-
-
-def rotate(states: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Return RoPE-rotated states, `[..., n, D]`, by angles `[..., n, D]` (Llama's half split)."""
-    half = states.shape[-1] // 2
-    turned = torch.cat([-states[..., half:], states[..., :half]], dim=-1)
-    return states * cos + turned * sin
+def unpack(packed: Tensor, query: Tensor) -> Tensor:
+    """Return `[B, G, c·R·T, X]` as `[C, H, T, X]`: what `pack` did to the query, undone."""
+    rows, groups = packed.shape[:2]
+    shape = (len(query) // rows, query.shape[1] // groups, query.shape[2])
+    return packed.unflatten(2, shape).transpose(1, 2).flatten(2, 3).flatten(0, 1)
 
 
 def _split(states: Tensor, head_dim: int) -> Tensor:
@@ -170,12 +156,3 @@ def _prepend(null: Tensor, states: Tensor) -> Tensor:
     """Put the null slot `[G, D]` before `[B, G, M, D]`."""
     first = null.to(states.dtype)[None, :, None].expand(len(states), -1, -1, -1)
     return torch.cat([first, states], dim=2)
-
-
-def _repeat(states: Tensor, heads: int) -> Tensor:
-    """`[B, G, n, D]` to `[B, H, n, D]`, each key/value head for its group of query heads."""
-    return states.repeat_interleave(heads // states.shape[1], dim=1)
-
-
-def _hide(bias: Tensor, mask: Tensor) -> Tensor:
-    return bias.masked_fill(~mask, -torch.inf)

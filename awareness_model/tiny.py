@@ -1,7 +1,8 @@
-"""Tiny random models of both families, with a byte-level tokenizer: nothing is downloaded.
+"""Tiny random models of every family, with a byte-level tokenizer: nothing is downloaded.
 
 For tests and smoke runs: shapes, caches and file formats are real, what they write is noise. The
-Qwen3 one has q/k norms and a head_dim that is not hidden / heads.
+Qwen3 one has q/k norms, the Qwen2 one biases in q/k/v, both a head_dim that is not hidden / heads;
+GPT-OSS has attention sinks, windows in every second layer, and experts.
 """
 
 from pathlib import Path
@@ -18,12 +19,25 @@ def tiny(family: str, seed: int = 0) -> tuple[Any, Any]:
     """Return a tiny random model (6 layers, hidden 64) and a byte-level tokenizer, nothing loaded.
 
     Args:
-        family: `llama` (head_dim 16 = hidden / heads) or `qwen3` (q/k norm, head_dim 32).
+        family: `llama` (head_dim 16 = hidden / heads), `qwen3` (q/k norm, head_dim 32), `qwen2`
+            (biases, head_dim 24) or `gpt_oss` (sinks, windows of 16, four experts).
     """
     import torch
-    from transformers import AutoModelForCausalLM, LlamaConfig, Qwen3Config
+    from transformers import (
+        AutoModelForCausalLM,
+        GptOssConfig,
+        LlamaConfig,
+        Qwen2Config,
+        Qwen3Config,
+    )
 
-    kind, head_dim = {"llama": (LlamaConfig, 16), "qwen3": (Qwen3Config, 32)}[family]
+    experts = {"num_local_experts": 4, "num_experts_per_tok": 2, "sliding_window": 16}
+    kind, head_dim, more = {
+        "llama": (LlamaConfig, 16, {}),
+        "qwen2": (Qwen2Config, 24, {}),
+        "qwen3": (Qwen3Config, 32, {}),
+        "gpt_oss": (GptOssConfig, 32, experts),
+    }[family]
     tokenizer = _byte_tokenizer()
     config = kind(
         vocab_size=len(tokenizer),
@@ -39,10 +53,14 @@ def tiny(family: str, seed: int = 0) -> tuple[Any, Any]:
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
+        **more,
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+        for name, parameter in model.named_parameters():
+            if name.endswith(".bias"):  # zero as transformers makes them: nothing would show
+                parameter.data.normal_(std=0.1)
     return model.eval(), tokenizer
 
 

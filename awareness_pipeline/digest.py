@@ -3,7 +3,8 @@
     catalog                     rows by id, without times of crawling and local paths
     records                     `result` of every unit and partition, never `run`
     files named in a record     their bytes, read anew: a damaged file shows even at its old size
-    Lance tables                rows sorted by their own digests: fragments and versions don't count
+    Lance tables                rows sorted by their own digests, without the time of writing:
+                                fragments and versions don't count
 
 Covers one version; the catalog is shared by all versions below a root. Limits: bare clones count by
 their record alone, since git may pack the same objects differently; every file is read, so this is
@@ -24,6 +25,8 @@ from awareness_pipeline.flow import FLOW
 BLOCK = 1 << 20
 LANCE_ROWS = 256
 """Rows of a Lance table held at a time; a row of memory may be megabytes."""
+WRITTEN = "written"
+"""The column of a memory's tables that tells when a row was written."""
 
 
 def digests(paths: Paths, version: str) -> dict[str, Any]:
@@ -79,11 +82,12 @@ def _tables(folder: Path) -> Iterator[Path]:
 
 
 def lance_digest(table: Path) -> str:
-    """Return a digest of a Lance table's rows and column names; their order does not matter."""
+    """Return a digest of a Lance table's rows and column names; their order does not matter, nor
+    when they were written."""
     import lance
 
     found = lance.dataset(str(table))
-    columns = sorted(found.schema.names)
+    columns = sorted({*found.schema.names} - {WRITTEN})
     rows: list[bytes] = []
     for batch in found.to_batches(columns=columns, batch_size=LANCE_ROWS):
         rows += _row_digests(batch.to_pydict(), columns)

@@ -1,23 +1,27 @@
-"""One memory record: its identity, its columns, and tensors as bytes.
+"""One memory record: its identity, its columns, and how it is loaded.
 
 A record is one encoded chunk, addressed by what it is made of (`record_id`); the path is not part
-of it. Tensors are stored as little-endian bytes with their shape and dtype; `scale` is reserved for
-quantised payloads and null today. Shapes: see `awareness_model.memory.batch`.
+of it. `checksum`: see `integrity`. `written` (microseconds, UTC) only protects fresh records from
+garbage collection.
+Shapes: see `awareness_model.memory.batch`; tensors as bytes: `awareness_model.memory.payload`.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Any, Protocol
 
 import pyarrow as pa
 import torch
 from torch import Tensor
 
+from awareness_model.config import UserError
 from awareness_model.memory.batch import Slots
+from awareness_model.memory.integrity import Damaged, checksum
+from awareness_model.memory.payload import from_bytes, to_bytes
 from awareness_model.schema import digest
 
-DTYPES = {"bfloat16": torch.bfloat16, "float32": torch.float32}
+PAYLOAD = ("K", "V", "scale", "route")
+"""The columns that hold tensors."""
 
 
 class Encoding(Slots, Protocol):
@@ -38,7 +42,8 @@ class Encoding(Slots, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A loaded record; `values` None means that the keys are the values."""
+    """A loaded record; `values` None means that the keys are the values. Tensors may be shared with
+    the store's hot rows: they are read, never changed in place."""
 
     record_id: str
     content_hash: str
@@ -49,11 +54,19 @@ class Record:
     keys: Tensor
     values: Tensor | None
     route: Tensor | None
+    dtype: str
+    """How it is stored."""
 
     @property
     def value_slots(self) -> Tensor:
         """The values, also where they are the keys."""
         return self.keys if self.values is None else self.values
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in RAM."""
+        held = (self.keys, self.values, self.route)
+        return sum(one.numel() * one.element_size() for one in held if one is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +100,24 @@ def schema(route_size: int) -> pa.Schema:
             ("parent", pa.string()),
             ("span_start", pa.int32()),
             ("span_end", pa.int32()),
+            ("pooling", pa.int32()),
             ("tokens", pa.int32()),
+            ("chunks", pa.int32()),
             ("bytes", pa.int64()),
             ("K", pa.large_binary()),
             ("V", pa.large_binary()),
             ("shape", pa.list_(pa.int32())),
             ("dtype", pa.string()),
-            ("scale", pa.list_(pa.float32())),
+            ("scale", pa.large_binary()),
             ("route", pa.list_(pa.float32(), route_size)),
+            ("checksum", pa.int64()),
+            ("written", pa.int64()),
         ]
     )
+
+
+LOADED = tuple(one for one in schema(1).names if one not in ("parent", "bytes", "written"))
+"""The columns a record is made from."""
 
 
 def pack(
@@ -107,35 +128,57 @@ def pack(
     pooling: int,
     dtype: str,
 ) -> list[dict[str, Any]]:
-    """Return one row per encoded chunk of a document; a missing column is null."""
+    """Return one row per encoded chunk of a document; a missing column is null (`written` is the
+    store's to fill).
+
+    Raises:
+        UserError: a tensor holds NaN or infinity.
+    """
     rows = []
     for encoding in encodings:
-        keys = _to_bytes(encoding.keys, dtype)
-        values = None if encoding.values is None else _to_bytes(encoding.values, dtype)
-        rows.append(
-            {
-                "record_id": record_id(content_hash, fingerprint, layout, pooling, encoding.span),
-                "content_hash": content_hash,
-                "encoder_fingerprint": fingerprint,
-                "layout": layout,
-                "level": 0,
-                "span_start": encoding.span[0],
-                "span_end": encoding.span[1],
-                "tokens": encoding.tokens,
-                "bytes": len(keys) + len(values or b""),
-                "K": keys,
-                "V": values,
-                "shape": list(encoding.keys.shape),
-                "dtype": dtype,
-                "route": None if encoding.route is None else encoding.route.float().tolist(),
-            }
-        )
+        try:
+            keys, scale = to_bytes(encoding.keys, dtype)
+            values, more = (None, b"")
+            if encoding.values is not None:
+                values, more = to_bytes(encoding.values, dtype)
+        except ValueError as error:
+            raise UserError(f"document {content_hash[:16]} was not stored: {error}") from None
+        row = {
+            "record_id": record_id(content_hash, fingerprint, layout, pooling, encoding.span),
+            "content_hash": content_hash,
+            "encoder_fingerprint": fingerprint,
+            "layout": layout,
+            "level": 0,
+            "span_start": encoding.span[0],
+            "span_end": encoding.span[1],
+            "pooling": pooling,
+            "tokens": encoding.tokens,
+            "chunks": len(encodings),
+            "bytes": len(keys) + len(values or b"") + len(scale) + len(more),
+            "K": keys,
+            "V": values,
+            "shape": list(encoding.keys.shape),
+            "dtype": dtype,
+            "scale": scale + more or None,
+            "route": None if encoding.route is None else encoding.route.float().tolist(),
+        }
+        rows.append({**row, "checksum": checksum(row)})
     return rows
 
 
 def unpack(row: Mapping[str, Any]) -> Record:
-    """Return the record of a row, tensors in their stored dtype."""
-    shape, dtype = row["shape"], DTYPES[row["dtype"]]
+    """Return the record of a row.
+
+    Raises:
+        Damaged: the row is not what was written.
+    """
+    if checksum(row) != row["checksum"]:
+        raise Damaged(
+            f"record {row['record_id']} of document {row['content_hash'][:16]} is damaged: "
+            "`check()` names all that are, `repair()` drops them, then index again"
+        )
+    shape, dtype, scale = row["shape"], row["dtype"], row["scale"] or b""
+    middle = len(scale) if row["V"] is None else len(scale) // 2
     return Record(
         row["record_id"],
         row["content_hash"],
@@ -143,26 +186,8 @@ def unpack(row: Mapping[str, Any]) -> Record:
         row["level"],
         (row["span_start"], row["span_end"]),
         row["tokens"],
-        _from_bytes(row["K"], shape, dtype),
-        None if row["V"] is None else _from_bytes(row["V"], shape, dtype),
+        from_bytes(row["K"], scale[:middle], shape, dtype),
+        None if row["V"] is None else from_bytes(row["V"], scale[middle:], shape, dtype),
         None if row["route"] is None else torch.tensor(row["route"]),
+        dtype,
     )
-
-
-def payload_digest(row: Mapping[str, Any]) -> str:
-    """Return the blake2b-128 of a row's tensors and routing vector."""
-    state = blake2b(digest_size=16)
-    route = torch.tensor(row["route"] or [])
-    for part in (row["K"], row["V"] or b"", _to_bytes(route, "float32")):
-        state.update(len(part).to_bytes(8, "little"))
-        state.update(part)
-    return state.hexdigest()
-
-
-def _to_bytes(tensor: Tensor, dtype: str) -> bytes:
-    flat = tensor.detach().to("cpu", DTYPES[dtype]).contiguous().flatten()
-    return flat.view(torch.uint8).numpy().tobytes()
-
-
-def _from_bytes(data: bytes, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
-    return torch.frombuffer(bytearray(data), dtype=dtype).reshape(tuple(shape))

@@ -2,15 +2,24 @@
 
 A selector sees routing vectors, never keys or values; a reader turns the selection's record ids
 into a Memory and adds `log_bias` to its logits. Here: everything in order, and the top k documents
-by routing vector. A budget counts documents; a document's score is that of its best chunk.
+by routing vector and prior, from candidates in RAM (`routing` finds those of a store). A budget
+counts documents; a document's score is that of its best chunk.
+Limits: cosines are rounded to `DIGITS`, so that they depend neither on the order nor on the number
+of candidates; documents nearer than that are ordered by name.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
+
+LOG = logging.getLogger(__name__)
+DIGITS = 5
+"""Decimals of a cosine: float32 sums of a few hundred products differ in the sixth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,25 +58,84 @@ class Flat:
 
     def select(self, query_state: Tensor, budget: int) -> Selection:
         """Return the first `budget` documents in the candidates' order, without bias."""
-        return _selection(self.candidates, list(_documents(self.candidates))[:budget])
+        return _selection(self.candidates, list(_documents(self.candidates))[: max(0, budget)])
 
 
 @dataclass(frozen=True, slots=True)
 class RouteTopK:
-    """The documents whose best chunk is nearest to the query by cosine."""
+    """The documents with the best sum of weighted cosine (of the best chunk) and prior."""
 
     candidates: Sequence[Candidate]
+    prior: Mapping[str, float] = field(default_factory=dict)
+    """What a document's score has beforehand; nothing where it is not named."""
+    weight: float = 1.0
+    """Of the cosine."""
 
     def select(self, query_state: Tensor, budget: int) -> Selection:
-        """Return the `budget` nearest documents, nearest first; equal scores by document name."""
-        if not self.candidates:
+        """Return the `budget` best documents, best first; equal scores by document name. Records
+        whose vector holds NaN are passed over, and named in the log.
+
+        Raises:
+            ValueError: the query holds NaN, or has another size than the vectors.
+        """
+        candidates = _sound(self.candidates)
+        if budget <= 0 or not candidates:
             return Selection((), (), ())
-        scores = torch.stack([c.route for c in self.candidates]) @ query_state.float()
+        if not query_state.isfinite().all():
+            raise ValueError("the query's routing vector holds NaN or infinity")
+        routes = torch.stack([c.route for c in candidates])
+        if query_state.shape != routes.shape[1:]:
+            raise ValueError(f"a query of {tuple(query_state.shape)}, routes {routes.shape[1:]}")
         best: dict[str, float] = {}
-        for candidate, score in zip(self.candidates, scores.tolist(), strict=True):
+        for candidate, score in zip(
+            candidates, (routes @ query_state.float()).tolist(), strict=True
+        ):
             best[candidate.document] = max(score, best.get(candidate.document, -2.0))
-        order = sorted(best, key=lambda document: (-best[document], document))
-        return _selection(self.candidates, order[:budget])
+        scores = {
+            name: self.weight * round(cosine, DIGITS) + self.prior.get(name, 0.0)
+            for name, cosine in best.items()
+        }
+        order = sorted(scores, key=lambda document: (-scores[document], document))
+        return _selection(candidates, order[:budget])
+
+
+def running_routes(states: Tensor) -> Tensor:
+    """Return the routing vector of every beginning of a prompt, `[t, d]`: the L2-normed mean of the
+    states up to and with each position; the last is the whole prompt's.
+
+    Args:
+        states: what the query vector is the mean of, `[t, d]`; each must have seen no later token
+            (true of a causal body; other encoders route each beginning alone).
+    """
+    return normalize(states.float().cumsum(0), dim=1)
+
+
+def selections_over(
+    select_at: Callable[[int], Selection], total: int, every: int = 0
+) -> dict[int, Selection]:
+    """Return the choices for a prompt of `total` tokens, by the number of tokens each was made
+    from: it holds from there to the next.
+
+    Args:
+        select_at: chooses from the first n tokens, and must use no others.
+        every: a new choice after so many tokens, and at the end; 0: only at the end.
+    """
+    steps = {*range(every, total, every), total} if every > 0 else {total}
+    return {n: select_at(n) for n in sorted(steps) if n > 0}
+
+
+def _sound(candidates: Sequence[Candidate]) -> Sequence[Candidate]:
+    """Return the candidates whose vectors are numbers."""
+    if not candidates:
+        return candidates
+    sound = torch.stack([c.route for c in candidates]).isfinite().all(dim=1).tolist()
+    if all(sound):
+        return candidates
+    broken = [c.record_id for c, is_sound in zip(candidates, sound, strict=True) if not is_sound]
+    LOG.warning(
+        "%d routing vectors hold NaN and are passed over: %s", len(broken), ", ".join(broken[:5])
+    )
+    return [c for c, is_sound in zip(candidates, sound, strict=True) if is_sound]
 
 
 def _documents(candidates: Sequence[Candidate]) -> dict[str, list[Candidate]]:

@@ -7,17 +7,17 @@ Everything starts at a tree, with permissions first. Documents without records o
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from awareness_model.memory.reader import Reader
 from awareness_model.memory.record import Record
 from awareness_model.memory.router import Candidate
 from awareness_model.memory.scopes import PUBLIC
-from awareness_model.memory.store import LatentMemoryStore
 
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
     """The documents of one layout and encoder fingerprint."""
 
-    store: LatentMemoryStore
+    store: Reader
     layout: str
     fingerprint: str
     acl: Collection[str] = PUBLIC

@@ -5,6 +5,7 @@
     learn    tasks, traces, audit, encode, train, eval
     look     stats, report, ledger, digest, doctor
     export   export
+    memory   index, ask, edit, remember, watch, memory, serve
     serve    demo, ui
 
 Exit status: 0 done, 1 a fault (with its traceback) or an unhealthy `doctor`, 2 something the user
@@ -17,7 +18,7 @@ from collections.abc import Callable
 import typer
 from dotenv import load_dotenv
 
-from awareness_pipeline.cli import consent, data, export, learn, look, serve
+from awareness_pipeline.cli import consent, data, export, learn, look, memory, serve
 from awareness_pipeline.cli.errors import Commands
 
 app = typer.Typer(
@@ -46,6 +47,15 @@ PANELS: dict[str, dict[str, Callable[..., None]]] = {
         "encode": learn.encode,
         "train": learn.train,
         "eval": learn.evaluate,
+    },
+    "The memory": {
+        "index": memory.index,
+        "ask": memory.ask,
+        "edit": memory.edit,
+        "remember": memory.remember,
+        "watch": memory.watch,
+        "memory": memory.memory,
+        "serve": memory.serve,
     },
     "All of it": {"demo": serve.demo, "full": data.full, "ui": serve.ui},
     "What is there": {

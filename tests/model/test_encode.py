@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -55,11 +56,11 @@ def test_a_killed_run_goes_on_where_it_was_to_the_same_memory(tmp_path, model, m
     monkeypatch.setattr(encoding, "GROUP_CHARACTERS", 40)
     usual, asked = ContextEncoder.encode_layouts, []
 
-    def encode(self, texts, layouts):
+    def encode(self, texts, layouts, paths):
         asked.append(list(texts))
         if len(asked) == 4:
             raise KeyboardInterrupt
-        return usual(self, texts, layouts)
+        return usual(self, texts, layouts, paths)
 
     monkeypatch.setattr(ContextEncoder, "encode_layouts", encode)
     with pytest.raises(KeyboardInterrupt):
@@ -102,6 +103,23 @@ def test_a_blob_in_several_trees_is_encoded_once(tmp_path, model):
     memory = MemoryConfig(path=str(tmp_path / "memory"))
     report = encoding.encode(job, EncoderConfig(model_name=str(model)), memory)
     assert report.documents == report.encoded["kv"] == report.records["kv"] == 4
+
+
+def test_a_document_is_cut_by_the_first_of_its_paths(tmp_path, model, monkeypatch):
+    seen, usual = [], ContextEncoder.encode_layouts
+    monkeypatch.setattr(
+        ContextEncoder,
+        "encode_layouts",
+        lambda self, texts, layouts, paths: (
+            seen.extend(paths) or usual(self, texts, layouts, paths)
+        ),
+    )
+    (one, *_), row = documents(1), snapshots(1)[0]
+    rows = [replace(row, content_hash=one.content_hash, path=path) for path in ("b.md", "a.py")]
+    job = encoding.Job([one], rows, ("kv",), tmp_path / "r.json")
+    memory = MemoryConfig(path=str(tmp_path / "memory"))
+    encoding.encode(job, EncoderConfig(model_name=str(model)), memory)
+    assert seen == ["a.py"]
 
 
 def test_an_empty_document_has_no_memory_and_is_not_tried_again(tmp_path, model):

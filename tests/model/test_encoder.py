@@ -58,13 +58,14 @@ def test_echo_lets_every_state_see_the_whole_chunk(loaded):
         assert torch.allclose(one[0], other[0], atol=1e-5) is same
 
 
-def test_pooling_is_the_mean_of_contiguous_states(loaded):
+@pytest.mark.parametrize("p", [1, 2, 4, 8])
+def test_pooling_is_the_mean_of_contiguous_states(loaded, p):
     whole = encoder(loaded).encode([TEXT], "latent")[0][0].keys
-    pooled = encoder(loaded, pooling=4).encode([TEXT], "latent")[0][0]
+    pooled = encoder(loaded, pooling=p).encode([TEXT], "latent")[0][0]
     assert pooled.tokens == len(whole) == 23
-    assert len(pooled.keys) == 6
-    torch.testing.assert_close(pooled.keys[1], whole[4:8].mean(0))
-    torch.testing.assert_close(pooled.keys[5], whole[20:].mean(0))
+    assert len(pooled.keys) == -(-23 // p)
+    for slot in range(len(pooled.keys)):
+        torch.testing.assert_close(pooled.keys[slot], whole[p * slot : p * (slot + 1)].mean(0))
 
 
 @pytest.mark.parametrize("layout", ["kv", "latent"])
@@ -81,10 +82,10 @@ def test_a_document_is_encoded_alike_whatever_is_encoded_with_it(loaded, layout)
 
 
 @pytest.mark.parametrize("layout", ["kv", "latent"])
-def test_padded_batches_give_the_same_as_single_chunks(loaded, layout, monkeypatch):
+def test_padded_batches_give_the_same_as_single_chunks(loaded, layout):
     body = encoder(loaded, max_chunk_tokens=60)
     alone = [*chain(*body.encode([LONG, TEXT], layout))]
-    monkeypatch.setattr("awareness_model.encoder.CPU_BATCH", 4)
+    body._backend.batch = 4
     together = [*chain(*body.encode([LONG, TEXT], layout))]
     for one, other in zip(alone, together, strict=True):
         torch.testing.assert_close(one.keys, other.keys, atol=1e-4, rtol=1e-4)
@@ -106,6 +107,18 @@ def test_encode_document_gives_the_users_form(loaded):
     assert keys.shape[:3] == (23, 6, 2)
     with pytest.raises(ValueError, match="empty"):
         encoder(loaded).encode_document("")
+    with pytest.raises(UserError, match=r"a\.bin is binary"):
+        encoder(loaded).encode_document("\x7fELF\0", path="a.bin")
+
+
+def test_a_path_tells_how_a_document_is_cut(loaded):
+    text = "def one():\n    return 1\ndef two():\n    return 2\n"
+    body = encoder(loaded, max_chunk_tokens=36)
+    first = body.encode([text, text], "kv", ["a.py", "a.txt"])
+    assert first[0][0].span == (0, text.index("def two"))
+    assert first[1][0].span != first[0][0].span
+    keys, _ = body.encode_document(text, layout="kv", path="a.py")
+    assert torch.equal(keys, torch.cat([chunk.keys for chunk in first[0]]))
 
 
 def test_another_tokenizer_is_refused(loaded):
@@ -135,7 +148,7 @@ def test_settings_that_cannot_be_are_refused(loaded):
         encoder(loaded).encode([TEXT], "other")
 
 
-def test_the_fingerprint_follows_what_changes_the_tensors(tmp_path):
+def test_the_fingerprint_follows_what_changes_the_tensors(tmp_path, monkeypatch):
     one, other = (str(save_tiny(tmp_path / f, f)) for f in ("llama", "qwen3"))
 
     def mark(layout="latent", model=one, **settings):
@@ -150,8 +163,12 @@ def test_the_fingerprint_follows_what_changes_the_tensors(tmp_path):
         mark(pooling=2),
         mark(placement="middle"),
         mark(max_chunk_tokens=64),
+        mark(backend="qwen3-embedding"),
+        mark(routing=other),
     ]
     assert len(set(different)) == len(different)
     assert mark("kv", bidirectional="none", placement="all") == mark("kv")
+    monkeypatch.setattr("awareness_model.encoder.fingerprint.REVISION", "0")
+    assert mark() not in different
     with pytest.raises(UserError, match="no model"):
         mark(model=str(tmp_path / "nowhere"))

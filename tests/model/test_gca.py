@@ -3,18 +3,13 @@ import math
 import pytest
 import torch
 
-from awareness_model.gca import (
-    LENGTH_SCALE,
-    GatedCrossAttention,
-    join_bias,
-    joined_mask,
-    rotate,
-    slot_bias,
-)
+from awareness_model.decoder.bias import LENGTH_SCALE, join_bias, joined_mask, slot_bias
+from awareness_model.decoder.kv import rotate
+from awareness_model.gca import GatedCrossAttention, pack, unpack
 from awareness_model.tiny import tiny
 
 
-@pytest.fixture(scope="module", params=["llama", "qwen3"])
+@pytest.fixture(scope="module", params=["llama", "qwen2", "qwen3"])
 def attention(request):
     model, _ = tiny(request.param)
     return model.model.layers[2].self_attn
@@ -42,13 +37,19 @@ def reference(gca, states, latents, bias):
     def rms(x, gain):
         return x / (x.pow(2).mean(-1, keepdim=True) + 1e-6).sqrt() * gain
 
+    def part(name, x, place, size):
+        rows = slice(place * size, (place + 1) * size)
+        projection = getattr(gca, name)
+        added = 0 if projection.bias is None else projection.bias[rows]
+        return x @ projection.weight[rows].T + added
+
     heads, size = gca.heads, gca.head_dim
     out = torch.zeros(*states.shape[:2], heads * size)
     for h in range(heads):
         g = h // (heads // gca.kv_heads)
-        q = rms(states @ gca.q_proj.weight[h * size : (h + 1) * size].T, gca.q_gain)
-        k = rms(latents @ gca.k_proj.weight[g * size : (g + 1) * size].T, gca.k_gain)
-        v = latents @ gca.v_proj.weight[g * size : (g + 1) * size].T
+        q = rms(part("q_proj", states, h, size), gca.q_gain)
+        k = rms(part("k_proj", latents, g, size), gca.k_gain)
+        v = part("v_proj", latents, g, size)
         k = torch.cat([gca.null_key[g].expand(len(k), 1, -1), k], 1)
         v = torch.cat([gca.null_value[g].expand(len(v), 1, -1), v], 1)
         share = (q @ k.transpose(1, 2) / math.sqrt(size) + bias[:, None]).softmax(-1)
@@ -77,9 +78,42 @@ def test_projections_are_copied_and_latents_of_another_size_get_their_own(attent
     for name in ("q_proj", "k_proj", "v_proj", "o_proj"):
         assert torch.equal(getattr(gca, name).weight, getattr(attention, name).weight)
         assert getattr(gca, name).weight is not getattr(attention, name).weight
+    for name in ("q_proj", "k_proj", "v_proj"):
+        ours, theirs = getattr(gca, name).bias, getattr(attention, name).bias
+        assert (ours is None) == (theirs is None)
+        assert ours is None or torch.equal(ours, theirs)
     other = GatedCrossAttention.from_self_attention(attention, latent=24)
     assert other.k_proj.in_features == other.v_proj.in_features == 24
     assert torch.equal(other.q_proj.weight, attention.q_proj.weight)
+
+
+def test_a_bias_of_the_output_projection_would_pass_a_closed_gate_and_is_left_out():
+    model, _ = tiny("gpt_oss")
+    attention = model.model.layers[2].self_attn
+    assert attention.o_proj.bias.abs().max() > 0
+    gca = GatedCrossAttention.from_self_attention(attention)
+    assert gca.o_proj.bias is None
+    assert torch.equal(gca.q_proj.bias, attention.q_proj.bias)
+
+
+def test_heads_made_beforehand_are_read_the_same(attention):
+    gca = opened(attention)
+    states, latents, mask = inputs()
+    bias, heads = slot_bias(mask), gca.project(latents, latents)
+    expected = gca(states, latents, latents, bias)[0]
+    assert torch.equal(gca(states, *heads, bias, projected=True)[0], expected)
+
+
+def test_packed_queries_come_back_in_their_order():
+    query, key = torch.randn(6, 4, 3, 8), torch.randn(2, 2, 5, 8)
+    packed = pack(query, key)
+    assert packed.shape == (2, 2, 3 * 2 * 3, 8)
+    assert torch.equal(unpack(packed, query), query)
+    read = unpack(packed @ key.transpose(2, 3), query)
+    for row in range(6):
+        for head in range(4):
+            expected = query[row, head] @ key[row // 3, head // 2].T
+            torch.testing.assert_close(read[row, head], expected)
 
 
 def test_mass_is_a_distribution_over_null_and_visible_slots(attention):

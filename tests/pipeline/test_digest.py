@@ -127,6 +127,12 @@ def test_lance_rows_count_and_their_order_and_fragments_do_not(tmp_path: Path) -
     assert lance_digest(one) != lance_digest(other)
 
 
+def test_when_a_lance_row_was_written_does_not_count(tmp_path: Path) -> None:
+    for name, time in (("one", 1), ("two", 2)):
+        lance.write_dataset(pa.table({"id": ["a"], "written": [time]}), str(tmp_path / name))
+    assert lance_digest(tmp_path / "one") == lance_digest(tmp_path / "two")
+
+
 def test_lance_tables_below_an_artifact_are_part_of_its_digest(make: Make) -> None:
     settings = make("a")
     before = digests(settings.paths, "demo")

@@ -1,8 +1,21 @@
 import math
 
+import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from awareness_model.memory.router import Candidate, Flat, RouteTopK
+from awareness_model.config import EncoderConfig
+from awareness_model.encoder import ContextEncoder, sink_token
+from awareness_model.memory.router import (
+    Candidate,
+    Flat,
+    RouteTopK,
+    Selection,
+    running_routes,
+    selections_over,
+)
+from awareness_model.tiny import tiny
 
 
 def candidate(record, document, angle):
@@ -42,3 +55,87 @@ def test_more_budget_than_documents_and_no_documents_at_all():
     assert len(RouteTopK(POOL).select(QUERY, 99).record_ids) == 4
     assert RouteTopK([]).select(QUERY, 4).record_ids == ()
     assert Flat([]).select(QUERY, 4).record_ids == ()
+
+
+def test_a_prior_adds_to_the_weighted_cosine():
+    prior = {"c": 1.0, "nowhere": 9.0}
+    assert RouteTopK(POOL, prior, 0.1).select(QUERY, 1).record_ids == ("c1",)
+    assert RouteTopK(POOL, prior, 9.0).select(QUERY, 1).record_ids == ("a1", "a2")
+    assert RouteTopK(POOL, {}, 0.0).select(QUERY, 1).record_ids == ("a1", "a2")
+
+
+@pytest.mark.parametrize("budget", [0, -1])
+@pytest.mark.parametrize("selector", [Flat(POOL), RouteTopK(POOL)])
+def test_no_budget_chooses_nothing(selector, budget):
+    assert selector.select(QUERY, budget) == Selection((), (), ())
+
+
+def test_vectors_that_are_no_numbers_are_passed_over_and_named(caplog):
+    broken = Candidate("bad-one", "0", 0, torch.tensor([math.nan, 1.0]))
+    chosen = RouteTopK([broken, *POOL]).select(QUERY, 99)
+    assert chosen == RouteTopK(POOL).select(QUERY, 99)
+    assert "bad-one" in caplog.text
+    assert RouteTopK([broken]).select(QUERY, 9).record_ids == ()
+
+
+@pytest.mark.parametrize("query", [torch.tensor([math.nan, 0.0]), torch.ones(3)])
+def test_a_query_that_fits_no_vector_is_refused(query):
+    with pytest.raises(ValueError, match="query"):
+        RouteTopK(POOL).select(query, 1)
+
+
+@given(st.permutations(range(30)), st.integers(0, 30))
+@settings(max_examples=30, deadline=None)
+def test_neither_order_nor_number_of_candidates_matters(order, more):
+    draw = torch.Generator().manual_seed(1)
+    made = torch.nn.functional.normalize(torch.randn(30, 64, generator=draw), dim=1)
+    pool = [Candidate(f"r{n:02}", f"d{n:02}", 0, made[n]) for n in range(30)]
+    query = made[7]
+    found = RouteTopK([pool[n] for n in order]).select(query, 5)
+    assert set(found.record_ids) == set(RouteTopK(pool).select(query, 5).record_ids)
+    few = [pool[n] for n in order[:more]]
+    names = [one.document for one in few]
+    whole = [one.document for name in _ranked(pool, query) for one in few if one.document == name]
+    assert _ranked(few, query) == list(dict.fromkeys(whole))
+    assert set(whole) == set(names)
+
+
+def _ranked(pool, query):
+    """Documents, best first."""
+    document = {one.record_id: one.document for one in pool}
+    return list(
+        dict.fromkeys(document[one] for one in RouteTopK(pool).select(query, 99).record_ids)
+    )
+
+
+@given(st.integers(1, 19), st.integers(0, 9), st.integers(0, 10_000))
+@settings(max_examples=40, deadline=None)
+def test_later_tokens_never_change_an_earlier_choice(kept, every, seed):
+    draw = torch.Generator().manual_seed(seed)
+    states = torch.randn(20, 2, generator=draw)
+    other = torch.cat([states[:kept], torch.randn(20 - kept, 2, generator=draw)])
+    made = []
+    for one in (states, other):
+        routes = running_routes(one)
+        chosen = selections_over(lambda n, r=routes: RouteTopK(POOL).select(r[n - 1], 2), 20, every)
+        made.append({n: found for n, found in chosen.items() if n <= kept})
+        assert list(chosen) == (sorted({*range(every, 20, every), 20}) if every else [20])
+    assert made[0] == made[1]
+
+
+def test_a_running_route_is_what_the_encoder_gives_each_beginning():
+    model, tokenizer = tiny("llama")
+    encoder = ContextEncoder.from_model(model, tokenizer, EncoderConfig(bidirectional="none"))
+    ids = tokenizer("def area(width): return width", add_special_tokens=False)["input_ids"]
+    middle = len(model.model.layers) // 2
+    with torch.no_grad():
+        first = sink_token(tokenizer, model.config)
+        found = model.model(torch.tensor([[first, *ids]]), output_hidden_states=True)
+        states = model.model.layers[middle].input_layernorm(found.hidden_states[middle][0, 1:])
+    routes = running_routes(states)
+    for count in (1, 7, len(ids)):
+        assert torch.allclose(routes[count - 1], encoder.query_route(ids[:count]), atol=1e-5)
+
+
+def test_nothing_is_chosen_from_no_tokens():
+    assert selections_over(lambda n: Flat(POOL).select(QUERY, 1), 0, 4) == {}

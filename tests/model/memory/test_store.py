@@ -1,6 +1,4 @@
-import subprocess
-import sys
-from dataclasses import dataclass
+from datetime import timedelta
 
 import pytest
 import torch
@@ -9,34 +7,13 @@ from awareness_model.config import MemoryConfig, UserError
 from awareness_model.memory import LatentMemoryStore
 from awareness_model.memory.record import record_id
 from awareness_model.memory.shelf import Shelf
-from awareness_model.schema import SnapshotRow
-
-
-@dataclass
-class Encoded:
-    keys: torch.Tensor
-    values: torch.Tensor | None
-    route: torch.Tensor
-    tokens: int
-    span: tuple[int, int]
-
-
-def encoded(seed, slots=3, start=0, layout="kv", route=8):
-    draw = torch.Generator().manual_seed(seed)
-    shape = (slots, 2, 2, 4) if layout == "kv" else (slots, 2, 8)
-    keys = torch.randn(shape, generator=draw)
-    values = torch.randn(shape, generator=draw) if layout == "kv" else None
-    vector = torch.nn.functional.normalize(torch.randn(route, generator=draw), dim=0)
-    return Encoded(keys, values, vector, slots, (start, start + 10))
+from awareness_model.memory.tables import Table
+from tests.model.memory.made import Encoded, encoded, opened, row
 
 
 @pytest.fixture
 def store(tmp_path):
-    return LatentMemoryStore(MemoryConfig(path=str(tmp_path / "memory"), dtype="float32"))
-
-
-def row(path, content, repo_id=1, sha="s1", acl="public", scope="repository"):
-    return SnapshotRow(repo_id, sha, path, content, scope, acl)
+    return opened(tmp_path / "memory")
 
 
 def test_an_empty_store_answers_every_question(store):
@@ -136,13 +113,13 @@ def test_selection_goes_by_permission_scope_and_glob(store):
             row("src/a.py", "1"),
             row("src/b.py", "2", acl="secret"),
             row("src/c.js", "3"),
-            row("notes.md", "4", scope="user"),
+            row("notes.md", "4", scope="user-profile"),
         ]
     )
     assert [r.path for r in store.select(1, "s1")] == ["notes.md", "src/a.py", "src/c.js"]
     assert [r.path for r in store.select(1, "s1", "src/**/*.py")] == ["src/a.py"]
     assert [r.path for r in store.select(1, "s1", acl=("secret",))] == ["src/b.py"]
-    assert [r.path for r in store.select(1, "s1", scope="user")] == ["notes.md"]
+    assert [r.path for r in store.select(1, "s1", scope="user-profile")] == ["notes.md"]
     assert store.select(1, "s1", acl=()) == []
 
 
@@ -227,35 +204,6 @@ def test_the_digest_follows_content_not_history(tmp_path):
     assert filled("five", [1, 2, 3], lambda s: s.upsert({"9": [encoded(9)]}, "kv", "f")) != base
 
 
-WRITER = """
-import sys, torch
-sys.path.insert(0, {root!r})
-from tests.model.memory.test_store import encoded, row
-from awareness_model.config import MemoryConfig
-from awareness_model.memory import LatentMemoryStore
-me, store = int(sys.argv[1]), LatentMemoryStore(MemoryConfig(path=sys.argv[2]))
-for n in range(6):
-    store.upsert({{f"shared{{n}}": [encoded(n)], f"{{me}}-{{n}}": [encoded(n)]}}, "kv", "f")
-    store.put_snapshot([row(f"{{n}}.py", f"{{me}}-{{n}}", repo_id=me, sha=str(n))])
-"""
-
-
-def test_processes_that_write_at_once_lose_and_double_nothing(tmp_path, request):
-    script = WRITER.format(root=str(request.config.rootpath))
-    command = [sys.executable, "-c", script]
-    path = str(tmp_path / "memory")
-    running = [subprocess.Popen([*command, str(n), path]) for n in range(3)]
-    assert [process.wait() for process in running] == [0, 0, 0]
-    store = LatentMemoryStore(MemoryConfig(path=path))
-    names = [f"shared{n}" for n in range(6)] + [f"{me}-{n}" for me in range(3) for n in range(6)]
-    assert store.missing(names, "kv", "f") == []
-    assert all(len(chunks) == 1 for chunks in store.chunks(names, "kv", "f"))
-    assert all(len(store.select(me, str(n))) == 1 for me in range(3) for n in range(6))
-    import lance
-
-    assert lance.dataset(f"{path}/records.lance").count_rows() == len(names)
-
-
 def test_forgotten_repositories_leave_no_byte_behind(store, tmp_path):
     secret = Encoded(torch.full((3, 2, 2, 4), 0.123456789), None, encoded(1).route, 3, (0, 10))
     store.upsert({"only": [secret], "shared": [encoded(2)]}, "kv", "f")
@@ -279,13 +227,32 @@ def test_forgotten_repositories_leave_no_byte_behind(store, tmp_path):
     assert len(store.select(2, "s1")) == 2
 
 
+def test_words_leave_with_their_documents(store, tmp_path):
+    store.upsert({"only": [encoded(1)], "kept": [encoded(2)]}, "kv", "f")
+    store.lexicon.put({"only": "wombatleaves = 1\n", "kept": "quokkastays = 2\n"})
+    store.put_snapshot([row("a.py", "only"), row("b.py", "kept", repo_id=2)])
+
+    def on_disk(word):
+        files = [path for path in (tmp_path / "memory").rglob("*") if path.is_file()]
+        return any(word in path.read_bytes() for path in files)
+
+    assert on_disk(b"wombatleaves")
+    store.forget([1])
+    assert not on_disk(b"wombatleaves")
+    assert store.lexicon.search("quokkastays", ["kept"]).names == {"kept": 1.0}
+    store.put_snapshot([])
+    store.snapshots.delete("path = 'b.py'")
+    store.collect_garbage(timedelta(0))
+    assert not on_disk(b"quokkastays")
+
+
 def test_forgetting_that_was_cut_short_is_finished_by_the_next(store, monkeypatch):
     store.upsert({"only": [encoded(1)]}, "kv", "f")
     store.put_snapshot([row("a.py", "only")])
     with monkeypatch.context() as patch:
         # Ends after the trees are gone and before the records are.
-        patch.setattr("awareness_model.memory.store.quoted", lambda names: 1 / 0)
-        with pytest.raises(ZeroDivisionError):
+        patch.setattr(Table, "rows", None)
+        with pytest.raises(TypeError):
             store.forget([1])
     assert store.missing(["only"], "kv", "f") == []
     assert store.forget([1]) == 1

@@ -16,7 +16,7 @@ COMMANDS = {
     "discover", "download", "clone", "process", "stats", "opt-out", "export", "ledger",
     "refresh", "reprocess", "full", "tasks",
     "traces", "audit", "encode", "train", "eval", "report", "digest", "demo", "doctor", "extract",
-    "ui",
+    "ui", "index", "ask", "edit", "remember", "watch", "memory", "serve",
 }  # fmt: skip
 HEAVY = (
     "alembic", "dagster", "deepspeed", "httpx", "lance", "matplotlib", "numpy", "pyarrow", "pygit2",
