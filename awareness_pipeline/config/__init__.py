@@ -15,7 +15,7 @@ from awareness_pipeline.config.learning import BYTES_PER_TOKEN, Audit, Encode, E
 from awareness_pipeline.config.places import GITHUB, PROJECT, Paths, Source
 from awareness_pipeline.config.recipes import RECIPES, demo, full, pilot
 from awareness_pipeline.config.settings import Settings
-from awareness_pipeline.config.teaching import TASK_STYLES, Distil, Reverse, Teacher
+from awareness_pipeline.config.teaching import Distil, Reverse, Teacher
 
 __all__ = [
     "BYTES_PER_TOKEN",
@@ -24,7 +24,6 @@ __all__ = [
     "PROJECT",
     "RECIPES",
     "RUN_ONLY",
-    "TASK_STYLES",
     "Audit",
     "Clone",
     "Curate",

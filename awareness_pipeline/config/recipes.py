@@ -22,10 +22,10 @@ def demo() -> Settings:
         extract=Extract(max_commits=40),
         reverse=Reverse(max_commits=16, max_prompt_tokens=640, max_new_tokens=56),
         distil=Distil(
-            max_traces=32,
+            max_traces=24,
             target="both",
-            max_reconstruction=120,
-            max_state=24,
+            max_reconstruction=80,
+            max_state=16,
             max_response_tokens=512,
         ),
         audit=Audit(max_commits=16, max_tasks=6, max_text_tokens=64, max_context_tokens=384),

@@ -11,8 +11,6 @@ from pathlib import Path
 
 from awareness_pipeline.config.fingerprint import RUN_ONLY
 
-TASK_STYLES = ("imperative",)
-
 
 @dataclass(frozen=True, slots=True)
 class Reverse:
