@@ -6,11 +6,11 @@
 
 Two engines keep that seam: DeepSpeed (ZeRO; gloo on CPU), and plain AdamW for `zero_stage: 0` on
 one device. Both save and load their optimizer state, so that a killed run goes on with the losses
-it would have had. Limits: one optimizer step per batch, no accumulation.
+it would have had. Limits: gradients of several batches before a step add up in the plain one alone.
 """
 
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -20,8 +20,22 @@ from awareness_model.config import TrainingConfig, UserError, deepspeed_config
 from awareness_model.decoder import ReasoningDecoder
 from awareness_model.feed import Batch
 from awareness_model.loss import Answers, Losses, Weights, losses
+from awareness_model.memory.batch import Memory
 
 BETAS = (0.9, 0.95)
+
+BatchT = TypeVar("BatchT", contravariant=True)
+
+
+class Learner(Protocol[BatchT]):
+    """A decoder with losses over one kind of batch."""
+
+    @property
+    def decoder(self) -> ReasoningDecoder:
+        """What trains."""
+
+    def __call__(self, batch: BatchT) -> Losses:
+        """Return the losses of a batch."""
 
 
 class Reader(nn.Module):
@@ -33,14 +47,10 @@ class Reader(nn.Module):
 
     def forward(self, batch: Batch) -> Losses:
         """Return the losses of a batch; the head runs at positions that predict answers only."""
-        base = self.decoder.base
-        batch = batch.to(base.device)
-        reading = self.decoder.prepare(batch.memory, want_mass=True)
-        output = base.model(input_ids=batch.input_ids, memory=reading, use_cache=False)
-        logits = base.lm_head(output.last_hidden_state[batch.rows, batch.positions])
-        assert reading.mass is not None
-        layers = middle_half(self.decoder.reading_layers)
-        mass = torch.stack([reading.mass[layer][batch.rows, batch.positions] for layer in layers])
+        batch = batch.to(self.decoder.base.device)
+        at = batch.rows, batch.positions
+        logits, mass = answered(self.decoder, batch.input_ids, at, batch.memory, want_mass=True)
+        assert mass is not None
         answers = Answers(
             logits=logits,
             targets=batch.targets,
@@ -55,10 +65,10 @@ class Reader(nn.Module):
         return losses(answers, self.weights)
 
 
-class Engine(Protocol):
+class Engine(Protocol[BatchT]):
     """What the loop needs of whoever holds parameters and optimizer."""
 
-    def __call__(self, batch: Batch) -> Losses:
+    def __call__(self, batch: BatchT) -> Losses:
         """Return the losses of a batch."""
 
     def backward(self, total: Tensor) -> None:
@@ -74,14 +84,14 @@ class Engine(Protocol):
         """Take up what `save` wrote."""
 
 
-class PlainEngine:
+class PlainEngine(Generic[BatchT]):
     """AdamW on one device."""
 
-    def __init__(self, reader: Reader, training: TrainingConfig) -> None:
+    def __init__(self, reader: Learner[BatchT], training: TrainingConfig) -> None:
         self.reader, self.clip = reader, training.grad_clip
         self.optimizer = optimizer(reader.decoder, training)
 
-    def __call__(self, batch: Batch) -> Losses:
+    def __call__(self, batch: BatchT) -> Losses:
         """Return the losses of a batch."""
         return self.reader(batch)
 
@@ -166,6 +176,29 @@ def optimizer(decoder: ReasoningDecoder, training: TrainingConfig) -> torch.opti
         parameters = list(members.values())
         groups.append({"params": parameters, "lr": rate, "rate": rate, "weight_decay": decay})
     return torch.optim.AdamW(groups, betas=BETAS)
+
+
+def answered(
+    decoder: ReasoningDecoder,
+    input_ids: Tensor,
+    at: tuple[Tensor, Tensor],
+    memory: Memory | None,
+    *,
+    attention_mask: Tensor | None = None,
+    want_mass: bool = False,
+) -> tuple[Tensor, Tensor | None]:
+    """Return logits `[N, V]` at (rows, positions), `[N]` each, the head run nowhere else; and with
+    `want_mass` the attention mass there, `[L, N, M + 1]` over the middle half of the layers."""
+    reading = None if memory is None else decoder.prepare(memory, want_mass)
+    more = {} if reading is None else {"memory": reading}
+    output = decoder.base.model(
+        input_ids=input_ids, attention_mask=attention_mask, use_cache=False, **more
+    )
+    logits = decoder.base.lm_head(output.last_hidden_state[at])
+    if reading is None or reading.mass is None:
+        return logits, None
+    layers = middle_half(decoder.reading_layers)
+    return logits, torch.stack([reading.mass[layer][at] for layer in layers])
 
 
 def middle_half(layers: tuple[int, ...]) -> tuple[int, ...]:

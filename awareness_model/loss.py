@@ -82,9 +82,9 @@ def losses(answers: Answers, weights: Weights) -> Losses:
         raise ValueError("a batch without answer tokens has no loss")
     logits = answers.logits.float()
     ce = F.cross_entropy(logits, answers.targets)
-    kl = _mean(topk_kl(logits, answers), answers.taught)
-    citation = _mean(negative_log_mass(answers.gold_mass), answers.gold_visible)
-    null = _mean(negative_log_mass(answers.null_mass), ~answers.gold_visible)
+    kl = masked_mean(topk_kl(logits, answers), answers.taught)
+    citation = masked_mean(negative_log_mass(answers.gold_mass), answers.gold_visible)
+    null = masked_mean(negative_log_mass(answers.null_mass), ~answers.gold_visible)
     total = ce + weights.kl * kl + weights.citation * citation + weights.null * null
     return Losses(total, ce, kl, citation, null)
 
@@ -106,12 +106,18 @@ def topk_kl(logits: Tensor, answers: Answers) -> Tensor:
     return (teacher * gap).sum(-1)
 
 
+def whole_kl(logits: Tensor, teacher: Tensor) -> Tensor:
+    """Return forward KL(teacher ‖ student) per token, [N] nats, from logits [N, V] of both."""
+    student, target = logits.float().log_softmax(-1), teacher.float().log_softmax(-1)
+    return F.kl_div(student, target, reduction="none", log_target=True).sum(-1)
+
+
 def negative_log_mass(mass: Tensor) -> Tensor:
     """Return −log of attention mass, averaged over layers: [L, N] → [N] nats."""
     return -mass.float().clamp_min(MASS_FLOOR).log().mean(0)
 
 
-def _mean(values: Tensor, where: Tensor) -> Tensor:
+def masked_mean(values: Tensor, where: Tensor) -> Tensor:
     """Mean over the chosen tokens; 0 (with no gradient) where none is chosen."""
     kept = torch.where(where, values, 0.0)
     return kept.sum() / where.sum().clamp_min(1)

@@ -32,6 +32,7 @@ from awareness_model.schema import TrainJob, TrainReport, digest, write_atomic
 
 if TYPE_CHECKING:
     from awareness_model.engine import Engine, Reader
+    from awareness_model.feed import Batch
 
 LABEL = "train"
 LAYOUT = "latent"
@@ -117,7 +118,7 @@ def _fit(job: TrainJob, folder: Path) -> TrainReport:
     return TrainReport(training.steps, len(samples.usable), dict(samples.dropped), found, "")
 
 
-def _engine(reader: "Reader", training: TrainingConfig, log: Path) -> "Engine":
+def _engine(reader: "Reader", training: TrainingConfig, log: Path) -> "Engine[Batch]":
     """Return DeepSpeed's engine, or plain AdamW where ZeRO is off; what they say goes to `log`."""
     from awareness_model.engine import DeepSpeedEngine, PlainEngine
 

@@ -1,4 +1,4 @@
-"""Training a reader: schedules and the loop.
+"""Training a reader on traces: schedules, one step, and the loop.
 
 Everything a step depends on is a function of the settings, the samples and the step's number;
 nothing is drawn from a global generator. A run killed at any step goes on from the newest
@@ -10,15 +10,17 @@ prolonged; losses reported are those of rank 0.
 import json
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from awareness_model import checkpoint
 from awareness_model.config import TrainingConfig, UserError
 from awareness_model.engine import Engine, Reader
-from awareness_model.feed import Feed
+from awareness_model.feed import Batch, Feed
+
+BatchT = TypeVar("BatchT")
 
 PLACES = ("output_dir", "checkpoint_every")
 """Settings that say where and how often to write, not what comes out."""
@@ -79,7 +81,9 @@ def decisive(training: TrainingConfig) -> dict[str, Any]:
     }
 
 
-def fit(reader: Reader, feed: Feed, training: TrainingConfig, run: Run, engine: Engine) -> None:
+def fit(
+    reader: Reader, feed: Feed, training: TrainingConfig, run: Run, engine: Engine[Batch]
+) -> None:
     """Train to the last step and write the final reader, from the newest checkpoint if any.
 
     Raises:
@@ -92,18 +96,12 @@ def fit(reader: Reader, feed: Feed, training: TrainingConfig, run: Run, engine: 
         _truncate(timing, done)
     for step in range(done, training.steps):
         began = time.monotonic()
-        visible, factor = visible_documents(step, training), learning_rate_factor(step, training)
+        visible = visible_documents(step, training)
         batch = feed.batch(step, visible)
-        parts = engine(batch)
-        engine.backward(parts.total)
-        norm = engine.step(factor)
-        values = parts.values()
-        if not math.isfinite(values["loss"]):
-            raise UserError(f"the loss is {values['loss']} at step {step + 1}: lower learning_rate")
+        values = take(engine, [batch], step, training)
         if run.rank == 0:
-            rate = {"lr": training.learning_rate * factor, "grad_norm": norm, "visible": visible}
             spent = time.monotonic() - began
-            _append(metrics, {"step": step + 1, **values, **rate})
+            _append(metrics, {"step": step + 1, **values, "visible": visible})
             speed = {"seconds": spent, "tokens_per_second": batch.input_ids.numel() / spent}
             _append(timing, {"step": step + 1, **speed})
             run.say(step + 1, training.steps)
@@ -119,7 +117,30 @@ def fit(reader: Reader, feed: Feed, training: TrainingConfig, run: Run, engine: 
         )
 
 
-def resume(training: TrainingConfig, run: Run, engine: Engine) -> int:
+def take(
+    engine: Engine[BatchT], batches: Sequence[BatchT], step: int, training: TrainingConfig
+) -> dict[str, float]:
+    """Take one optimizer step over batches that weigh alike; return the mean of their losses, the
+    rate and the gradient's norm.
+
+    Raises:
+        UserError: a loss is no longer a number; the weights stay as they were before the step.
+    """
+    factor = learning_rate_factor(step, training)
+    sums: dict[str, float] = {}
+    for batch in batches:
+        parts = engine(batch)
+        values = parts.values()
+        if not math.isfinite(values["loss"]):
+            raise UserError(f"the loss is {values['loss']} at step {step + 1}: lower learning_rate")
+        engine.backward(parts.total / len(batches))
+        sums = {name: sums.get(name, 0.0) + value for name, value in values.items()}
+    norm = engine.step(factor)
+    means = {name: value / len(batches) for name, value in sums.items()}
+    return {**means, "lr": training.learning_rate * factor, "grad_norm": norm}
+
+
+def resume(training: TrainingConfig, run: Run, engine: Engine[Batch]) -> int:
     """Load the newest checkpoint into the engine; return the steps it has behind it.
 
     Raises:
@@ -148,7 +169,12 @@ def refuse_other(record: checkpoint.CheckpointRecord, training: TrainingConfig, 
 
 
 def _save(
-    root: Path, reader: Reader, training: TrainingConfig, run: Run, step: int, engine: Engine
+    root: Path,
+    reader: Reader,
+    training: TrainingConfig,
+    run: Run,
+    step: int,
+    engine: Engine[Batch],
 ) -> None:
     checkpoint.save(
         checkpoint.step_folder(root, step),
