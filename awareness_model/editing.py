@@ -19,8 +19,6 @@ RULES = (
     "You change one file by search and replace blocks and write nothing else. Form of a block:\n"
     f"path\n{OPENS}\nlines of the file as they are\n{MIDDLE}\nlines in their place\n{CLOSES}"
 )
-LONGEST_FILE = 6_000
-"""Tokens of a file that can be edited: the model must see all of it."""
 
 
 @dataclass(frozen=True, slots=True)

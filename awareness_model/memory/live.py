@@ -217,15 +217,18 @@ class LiveMemory:
         """Yield files with their texts as they are now, in groups that fill a commit; what is gone
         by now stays out."""
         group: list[File] = []
+        held = 0
         for one in sorted(files, key=lambda file: file.path):
             try:
                 now = folder.read(self.root, one.path, self._largest)
             except folder.LeftOut:
                 continue
-            group += [now] if now else []
-            if sum(len(file.text) for file in group) >= characters:
+            if now:
+                group.append(now)
+                held += len(now.text)
+            if held >= characters:
                 yield group
-                group = []
+                group, held = [], 0
         if group:
             yield group
 
