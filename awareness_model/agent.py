@@ -165,19 +165,19 @@ def _tell_cited(found: "Answer") -> None:
 
 
 def _edit(args: argparse.Namespace) -> None:
-    from awareness_model.editing import apply, propose, request
+    from awareness_model.editing import apply, propose
     from awareness_model.reading import answer
-    from awareness_model.writing import Style
 
+    tokens = _tokens(args)
     model, memory = _opened(args)
-
-    def ask(path: str) -> "Answer":
-        asked = request(args.about, path, args.scope)
-        return answer(
-            dataclasses.replace(asked, style=Style(max_new_tokens=_tokens(args))), model, memory
-        )
-
-    made = propose(args.about, args.file, memory, ask)
+    made = propose(
+        args.about,
+        args.file,
+        memory,
+        lambda asked: answer(asked, model, memory),
+        args.scope,
+        tokens,
+    )
     changes = apply(made, memory) if args.apply else None
     if args.json:
         print(json.dumps({"path": made.path, "diff": made.diff, "applied": args.apply}))

@@ -19,6 +19,10 @@ LOCAL_MODEL = Path("models") / "smollm2-135m-instruct"
 """Where `make models` leaves the converted SmolLM2-135M-Instruct, relative to the project."""
 
 
+GROUP_CHARACTERS = 8_000
+"""Text encoded for one commit to the memory: about 2,500 tokens, 60 MB of kv for SmolLM2-135M; what
+a kill can lose."""
+
 SectionT = TypeVar("SectionT")
 
 
@@ -133,6 +137,11 @@ class MemoryConfig:
 
     path: str = "data/memory"
     dtype: str = "bfloat16"
+    hot_bytes: int = 256 << 20
+    """Bytes of decoded records kept in RAM, so that what is read again is not read from disk: for
+    SmolLM2-135M in bfloat16 some 11,000 tokens of `kv` or 33,000 of `latent`. 0 keeps none."""
+    exact_below: int = 50_000
+    """Records up to which every routing vector is compared; from there on an index is kept."""
 
 
 @dataclass

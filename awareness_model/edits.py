@@ -15,6 +15,7 @@ import difflib
 import os
 import re
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 
 from awareness_model.config import UserError
@@ -52,6 +53,22 @@ def edited(path: str, text: str, edit: str) -> str:
     if after == text:
         raise Refused(f"{path}: the edit changes nothing")
     return after
+
+
+def block(path: str, lines: Sequence[str], number: int, new: str) -> str:
+    """Return the block that replaces one line of a file: with as many lines before it as make its
+    search stand once."""
+    first = number
+    while first and not _stands_once(lines, lines[first : number + 1]):
+        first -= 1
+    before = lines[first:number]
+    search, replace = ("\n".join([*before, one]) for one in (lines[number], new))
+    return f"{path}\n{OPENS}\n{search}\n{MIDDLE}\n{replace}\n{CLOSES}\n"
+
+
+def _stands_once(lines: Sequence[str], run: Sequence[str]) -> bool:
+    found = sum(lines[n : n + len(run)] == run for n in range(len(lines) - len(run) + 1))
+    return found == 1 and any(line.strip() for line in run)
 
 
 def _replaced(path: str, number: int, text: str, search: str, replace: str) -> str:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from awareness_model.config import (
+    GROUP_CHARACTERS,
     EncoderConfig,
     MemoryConfig,
     UserError,
@@ -38,9 +39,6 @@ from awareness_model.schema import (
 if TYPE_CHECKING:
     from awareness_model.encoder import ContextEncoder
     from awareness_model.memory.store import LatentMemoryStore
-
-GROUP_CHARACTERS = 8_000
-"""Text per commit: about 2,500 tokens, 60 MB of kv for SmolLM2-135M; what a kill can lose."""
 
 
 @dataclass(frozen=True, slots=True)

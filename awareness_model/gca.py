@@ -129,17 +129,21 @@ def pack(query: Tensor, key: Tensor) -> Tensor:
         ValueError: the rows of queries are no multiple of the memory's.
     """
     rows, groups = key.shape[:2]
-    if len(query) % rows:
+    times, left = divmod(len(query), rows)
+    if left:
         raise ValueError(f"memory of {rows} rows for a batch of {len(query)}")
-    split = query.unflatten(1, (groups, -1)).unflatten(0, (rows, -1))
-    return split.transpose(1, 2).flatten(2, 4)
+    if times > 1:
+        query = query.unflatten(1, (groups, -1)).unflatten(0, (rows, times)).transpose(1, 2)
+    return query.reshape(rows, groups, -1, query.shape[-1])
 
 
 def unpack(packed: Tensor, query: Tensor) -> Tensor:
     """Return `[B, G, c·R·T, X]` as `[C, H, T, X]`: what `pack` did to the query, undone."""
     rows, groups = packed.shape[:2]
-    shape = (len(query) // rows, query.shape[1] // groups, query.shape[2])
-    return packed.unflatten(2, shape).transpose(1, 2).flatten(2, 3).flatten(0, 1)
+    times = len(query) // rows
+    if times > 1:
+        packed = packed.reshape(rows, groups, times, -1, packed.shape[-1]).transpose(1, 2)
+    return packed.reshape(*query.shape[:3], packed.shape[-1])
 
 
 def _split(states: Tensor, head_dim: int) -> Tensor:

@@ -61,7 +61,8 @@ def versions(store: LatentMemoryStore) -> list[Row]:
 
 
 def collect(store: LatentMemoryStore, hours: float) -> list[Row]:
-    """Remove what no version younger than so many hours needs; return what went.
+    """Merge small files, bring the indices up to date (a large memory's routing vectors get one),
+    and remove what no version younger than so many hours needs; return what went.
 
     Raises:
         UserError: a negative age.
@@ -69,6 +70,7 @@ def collect(store: LatentMemoryStore, hours: float) -> list[Row]:
     if not 0 <= hours <= 1e6:
         raise UserError("--older-than is a number of hours, 0 or more")
     age = timedelta(hours=hours)
+    store.compact()  # first: the files it replaces may be old enough to go
     done = store.collect_garbage(age)
     return [{"records": done.records, "versions": done.versions, "bytes": done.bytes}]
 

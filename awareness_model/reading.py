@@ -2,22 +2,23 @@
 
 A scope gives the documents a question may use; the router picks those that hold its words, define
 its names or lie nearest to it (memory/routing.py), as many as fit `Room`; of the one that does not
-fit whole, the chunks nearest to the question. A file at hand stands in the prompt as text (its
-middle cut where it is too long) and is not read from memory too.
+fit whole, the chunks nearest to the question. What users told of themselves is read beside any
+glob, for it seldom shares a word with a question; a named scope is read alone. A file at hand
+stands in the prompt as text (of a long one, what the question is about), not in memory too.
 
 Limits: the router sees the last user message alone, and chooses once, before the answer.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
 from awareness_model.base import plain_ids
 from awareness_model.citing import Cited, cite, placed
 from awareness_model.config import UserError
-from awareness_model.conversation import Message, conversation_ids
-from awareness_model.generate import GAP, cut_middle
+from awareness_model.conversation import Message, Prompt, prompted
+from awareness_model.excerpt import excerpt
 from awareness_model.loaded import Loaded
 from awareness_model.memory import folder
 from awareness_model.memory.batch import Memory, collate
@@ -25,9 +26,12 @@ from awareness_model.memory.live import LiveMemory
 from awareness_model.memory.record import Record
 from awareness_model.memory.router import Candidate
 from awareness_model.memory.routing import Source, selector
-from awareness_model.memory.scopes import PUBLIC
+from awareness_model.memory.scopes import PUBLIC, parsed
+from awareness_model.memory.snapshots import LIVE
 from awareness_model.writing import Style, Text, write
 
+HISTORY = "recent-history"
+PROFILE = "user-profile"
 SYSTEM = "You answer questions about files that you remember. Answer from them, in few words."
 
 
@@ -39,6 +43,8 @@ class Room:
     memory_tokens: int = 4096
     file_tokens: int = 2048
     """Of a file in the prompt."""
+    profile_tokens: int = 512
+    """Of the user's profile, beside the rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,8 @@ class Asked:
 
     messages: Sequence[Message]
     scope: str = "**"
+    """A glob or a name. The user profile is read beside any glob of files, recent history only
+    where it is named (`recent-history`, or a glob that begins with `.awareness/`)."""
     file: str | None = None
     """A document's path; its text goes into the prompt."""
     acl: Collection[str] = PUBLIC
@@ -94,14 +102,14 @@ def answer(
         UserError: the memory is empty or another encoder's, the scope matches nothing, the file is
             none of the root, or the conversation is too long for the model.
     """
-    prompt = prompt_ids(asked, model, memory)
+    prompt = prompt_of(asked, model, memory)
     chunks = chosen(asked, model, memory)
     read = slots_of([record for _, record in chunks])
-    written = write(model.decoder, prompt, read, asked.style, hear, is_cancelled)
+    written = write(model.decoder, prompt.ids, read, asked.style, hear, is_cancelled)
     if written.finish_reason == "cancelled":
-        return _answer(written, (), 0.0, chunks, prompt)
+        return _answer(written, (), 0.0, chunks, prompt.ids)
     cited, share = cite(model.decoder, read, prompt, written.ids, chunks)
-    return _answer(written, placed(cited, _texts(memory, chunks)), share, chunks, prompt)
+    return _answer(written, placed(cited, _texts(memory, chunks)), share, chunks, prompt.ids)
 
 
 def _answer(
@@ -129,26 +137,40 @@ def chosen(asked: Asked, model: Loaded, memory: LiveMemory) -> list[tuple[str, R
     Raises:
         UserError: the memory is empty, another encoder's, or the scope matches nothing encoded.
     """
-    paths = _visible(asked, memory, model)
+    profile, paths = _visible(asked, memory, model)
     text = asked.messages[-1].text
     query = model.encoder.query_route(plain_ids(model.tokenizer, text)).cpu().float()
     source = Source(memory.store, memory.lexicon, model.layout, model.fingerprint)
-    router = selector(source, paths, text, query, asked.room.documents)
-    chosen = router.select(query, asked.room.documents).record_ids
-    near = {one.record_id: one for one in router.candidates}
-    held = memory.store.held(
-        {near[one].document for one in chosen}, model.layout, model.fingerprint
-    )
-    tokens = {one.record_id: one.tokens for one in held}
-    kept = _fitting([near[one] for one in chosen], tokens, query, asked.room.memory_tokens)
+    room = asked.room
+    kept = _routed(source, profile, text, query, len(profile), room.profile_tokens)
+    kept += _routed(source, paths, text, query, room.documents, room.memory_tokens)
     if not kept:
         raise UserError(f"nothing in scope {asked.scope!r} is encoded: run `awareness index PATH`")
-    return [(paths[one.content_hash], one) for one in memory.store.load(kept)]
+    named = {**profile, **paths}
+    return [(named[one.content_hash], one) for one in memory.store.load(kept)]
 
 
-def _visible(asked: Asked, memory: LiveMemory, model: Loaded) -> dict[str, str]:
-    """Return the paths of documents that may be read, by content hash."""
-    found = memory.store.documents(asked.scope, asked.acl)
+def _routed(
+    source: Source, paths: Mapping[str, str], text: str, query: Tensor, most: int, room: int
+) -> list[str]:
+    """Return the records to read of at most `most` documents, nearest first."""
+    router = selector(source, paths, text, query, most)
+    ids = router.select(query, most).record_ids
+    near = {one.record_id: one for one in router.candidates}
+    documents = {near[one].document for one in ids}
+    if not documents:
+        return []
+    held = source.reader.held(documents, source.layout, source.fingerprint)
+    tokens = {one.record_id: one.tokens for one in held}
+    return _fitting([near[one] for one in ids], tokens, query, room)
+
+
+def _visible(
+    asked: Asked, memory: LiveMemory, model: Loaded
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the paths of documents that may be read, by content hash: the user's profile, which
+    stands beside whatever files a glob names, and the rest."""
+    found = _in_scope(asked, memory)
     if not found:
         if memory.store.documents("**", asked.acl):
             raise UserError(
@@ -156,12 +178,30 @@ def _visible(asked: Asked, memory: LiveMemory, model: Loaded) -> dict[str, str]:
                 "`awareness memory ls` shows what is there"
             )
         raise UserError("the memory is empty: run `awareness index PATH` first")
-    memory.store.expect(model.layout, model.fingerprint, set(found.values()))
+    glob, named = parsed(asked.scope)
+    exact = named or glob.startswith(f"{folder.HOME}/")
+    told = {} if exact else memory.store.documents(PROFILE, asked.acl)
+    memory.store.expect(model.layout, model.fingerprint, {*found.values(), *told.values()})
     at_hand = folder.relative(memory.root, asked.file) if asked.file else None
-    rest = {name: path for path, name in reversed(found.items()) if path != at_hand}
-    if not rest:
+    profile = {name: path for path, name in reversed(told.items()) if path != at_hand}
+    rest = {
+        name: path
+        for path, name in reversed(found.items())
+        if path != at_hand and name not in profile
+    }
+    if not rest and not profile:
         raise UserError(f"scope {asked.scope!r} holds nothing but the file itself: leave one out")
-    return rest
+    return profile, rest
+
+
+def _in_scope(asked: Asked, memory: LiveMemory) -> dict[str, str]:
+    """Return content hashes by path of what a scope holds. Past chats are left out unless they are
+    named, as a shell leaves out hidden files: an answer must not rest on an earlier answer and cite
+    it beside the files."""
+    glob, name = parsed(asked.scope)
+    rows = memory.store.select(*LIVE, glob, asked.acl, name)
+    told = name == HISTORY or glob.startswith(f"{folder.HOME}/")
+    return {row.path: row.content_hash for row in rows if told or row.scope != HISTORY}
 
 
 def _fitting(
@@ -188,30 +228,31 @@ def slots_of(records: Sequence[Record]) -> Memory:
     return collate([list(documents.values())])
 
 
-def prompt_ids(asked: Asked, model: Loaded, memory: LiveMemory) -> list[int]:
-    """Return the conversation as ids, the file's text before the last message.
+def prompt_of(asked: Asked, model: Loaded, memory: LiveMemory) -> Prompt:
+    """Return the conversation, the file's text before the last message.
 
     Raises:
         UserError: the file is none, or the conversation leaves the answer no room.
     """
     messages = list(asked.messages)
+    shown = ""
     if asked.file:
-        shown = file_text(model, memory, asked.file, asked.room.file_tokens)
-        messages[-1] = replace(messages[-1], text=f"{shown}\n\n{messages[-1].text}")
+        about = messages[-1].text
+        shown = file_text(model, memory, asked.file, asked.room.file_tokens, about) + "\n\n"
     if messages[0].role != "system":
         messages.insert(0, Message("system", SYSTEM))
-    ids = conversation_ids(model.tokenizer, messages, asked.prefix)
+    made = prompted(model.tokenizer, messages, asked.prefix, shown)
     room = model.window - asked.style.max_new_tokens
-    if len(ids) > room:
+    if len(made.ids) > room:
         raise UserError(
-            f"the conversation has {len(ids)} tokens and the model takes {room} beside an answer "
-            f"of {asked.style.max_new_tokens}: shorten it, or ask for a shorter answer"
+            f"the conversation has {len(made.ids)} tokens and the model takes {room} beside an "
+            f"answer of {asked.style.max_new_tokens}: shorten it, or ask for a shorter answer"
         )
-    return ids
+    return made
 
 
-def file_text(model: Loaded, memory: LiveMemory, file: str, room: int) -> str:
-    """Return a file with its name, as much of it as fits.
+def file_text(model: Loaded, memory: LiveMemory, file: str, room: int, about: str) -> str:
+    """Return a file with its name, as much as fits: of a long one, what a request is about.
 
     Raises:
         UserError: it is outside the root, not there, or no text.
@@ -223,11 +264,7 @@ def file_text(model: Loaded, memory: LiveMemory, file: str, room: int) -> str:
         raise UserError(f"{path!r} cannot be shown to the model: {reason}") from None
     if found is None:
         raise UserError(f"there is no file {path!r} below {memory.root}")
-    ids = plain_ids(model.tokenizer, found.text)
-    text = found.text
-    if len(ids) > room:
-        gap = plain_ids(model.tokenizer, GAP)
-        text = model.tokenizer.decode(cut_middle(ids, room, gap), skip_special_tokens=False)
+    text = excerpt(found.text, model.tokenizer, room, about, path)
     return f"File {path}:\n```\n{text}\n```"
 
 

@@ -1,6 +1,7 @@
 """serve: memories behind OpenAI's chat completions: `python -m awareness_model.serve PATH…`.
 
-Each PATH is a folder, indexed here first; its memory is named by the folder's name, or as in
+Each PATH is a folder, indexed here first and then followed: the next answer sees an edit, and
+stderr tells of it (`--no-watch`: indexed only). Its memory is named by the folder's name, or as in
 `NAME=PATH`. Loopback unless `--host` says otherwise, and then only with a token in
 AWARENESS_SERVE_TOKEN. SIGTERM and Ctrl-C end it after the answer in hand. Limits: HTTP without TLS
 (a proxy's work); one process, one model.
@@ -19,7 +20,7 @@ from awareness_model.config import UserError, model_folder
 
 if TYPE_CHECKING:
     from awareness_model.loaded import Loaded
-    from awareness_model.memory.live import LiveMemory
+    from awareness_model.memory.live import Changes, LiveMemory
     from awareness_model.service.app import Service
 
 MOST_CONNECTIONS = 64
@@ -55,6 +56,16 @@ def memories(model: "Loaded", places: dict[str, Path]) -> dict[str, "LiveMemory"
         done = memory.index()
         print(f"{name}: {len(done.encoded)} encoded, {done.kept} unchanged", file=sys.stderr)
     return opened
+
+
+def tell(name: str, done: "Changes") -> None:
+    """Say what changed in a memory."""
+    parts = {"encoded": done.encoded, "renamed": done.renamed, "removed": done.removed}
+    told = ", ".join(f"{len(ones)} {what}" for what, ones in parts.items() if ones)
+    if told:
+        print(f"{name}: {told}", file=sys.stderr, flush=True)
+    for path, reason in sorted((done.left_out or {}).items()):
+        print(f"{name}: left out: {path!r}: {reason}", file=sys.stderr, flush=True)
 
 
 def bound(host: str, port: int) -> socket.socket:
@@ -94,6 +105,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8321)
     parser.add_argument("--no-history", action="store_true", help="note no answers")
+    parser.add_argument("--no-watch", action="store_true", help="do not follow changes")
     add_model(parser)
     args = parser.parse_args(argv)
     try:
@@ -121,6 +133,7 @@ def _serve(args: argparse.Namespace) -> None:
         name = Path(args.model).name if Path(args.model).is_dir() else args.model
         service = Service(name, model, memories(model, places), token)
         service.history = not args.no_history
+        service.told = None if args.no_watch else tell
         shown = f"[{host}]" if ":" in host else host
         print(f"serving {name} on http://{shown}:{listener.getsockname()[1]}/", file=sys.stderr)
         sys.stderr.flush()

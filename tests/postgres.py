@@ -100,7 +100,7 @@ def server(bin_folder: Path) -> Iterator[Server]:
         command = [bin_folder / "postgres", "-D", data, "-k", folder, *settings]
         with (
             log.open("wb") as out,
-            subprocess.Popen(command, stderr=out, preexec_fn=_end_with_parent, **_as()) as process,
+            subprocess.Popen(command, stderr=out, preexec_fn=end_with_parent, **_as()) as process,
         ):
             try:
                 yield _ready(Server(folder), process, log)
@@ -151,7 +151,7 @@ def _as() -> dict[str, Any]:
     return {"user": user.pw_name, "group": user.pw_gid, "extra_groups": []}
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """Let a killed test run leave no server behind."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGQUIT)

@@ -56,14 +56,24 @@ def joined_mask(bias: Tensor, own: Tensor | None, queries: int, keys: int) -> Te
         queries: T.
         keys: S.
     """
-    if own is None:
-        row = torch.arange(queries, device=bias.device)[:, None]
-        seen = torch.arange(keys, device=bias.device)[None] <= row
-        own = (seen if queries > 1 else seen.new_ones(1, keys))[None, None]
-    if own.dtype == torch.bool:
-        own = _hide(torch.zeros(own.shape, dtype=bias.dtype, device=bias.device), own)
+    added = own_mask(own, queries, keys, bias)
+    if added is None:
+        added = bias.new_zeros(1, 1, 1, keys)
     memory = bias[:, None, None, :].expand(-1, 1, queries, -1)
-    return torch.cat([memory, own.expand(len(bias), 1, -1, -1).to(bias.dtype)], dim=-1)
+    return torch.cat([memory, added.expand(len(bias), 1, -1, -1).to(bias.dtype)], dim=-1)
+
+
+def own_mask(own: Tensor | None, queries: int, keys: int, bias: Tensor) -> Tensor | None:
+    """Return self-attention's mask, see `joined_mask`, as what is added to logits, on the device
+    and in the dtype of `bias`; None where one query sees every key."""
+    if own is None:
+        if queries == 1:
+            return None
+        row = torch.arange(queries, device=bias.device)[:, None]
+        own = (torch.arange(keys, device=bias.device)[None] <= row)[None, None]
+    if own.dtype == torch.bool:
+        return _hide(torch.zeros(own.shape, dtype=bias.dtype, device=bias.device), own)
+    return own.to(bias.dtype)
 
 
 def _hide(bias: Tensor, mask: Tensor) -> Tensor:

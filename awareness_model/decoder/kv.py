@@ -25,7 +25,7 @@ from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
-from awareness_model.decoder.bias import join_bias, joined_mask
+from awareness_model.decoder.bias import join_bias, joined_mask, own_mask
 from awareness_model.decoder.prepared import Reading, current
 from awareness_model.encoder import sink_token
 from awareness_model.gca import pack, unpack
@@ -54,15 +54,15 @@ def memory_attention(
     queries, slots = query.shape[2], (reading.keys[layer], reading.values[layer])
     if attention_mask is None and queries > 1:
         key, value = key[:, :, :queries], value[:, :, :queries]
-    mask = joined_mask(_rows(reading.bias, query), attention_mask, queries, key.shape[2])
-    mask = mask.to(query.dtype)
     if queries > 1 and layer not in reading.wanted:
+        mask = joined_mask(_rows(reading.bias, query), attention_mask, queries, key.shape[2])
         key = torch.cat([_rows(slots[0], query), key], dim=2)
         value = torch.cat([_rows(slots[1], query), value], dim=2)
-        return sdpa_attention_forward(module, query, key, value, mask, **kwargs)
-    read, mass = _joined(query * kwargs["scaling"], slots, (key, value), mask)
+        return sdpa_attention_forward(module, query, key, value, mask.to(query.dtype), **kwargs)
+    own = own_mask(attention_mask, queries, key.shape[2], reading.bias)
+    read, share = _joined(query * kwargs["scaling"], slots, (key, value), reading.bias, own)
     if reading.mass is not None and layer in reading.wanted:
-        reading.mass[layer] = mass.mean(1)
+        reading.mass[layer] = unpack(share[..., : reading.bias.shape[1]], query).mean(1)
     return read.transpose(1, 2).contiguous(), None
 
 
@@ -71,25 +71,29 @@ AttentionMaskInterface.register(ATTENTION, sdpa_mask)
 
 
 def _joined(
-    query: Tensor, memory: tuple[Tensor, Tensor], own: tuple[Tensor, Tensor], mask: Tensor
+    query: Tensor,
+    memory: tuple[Tensor, Tensor],
+    own: tuple[Tensor, Tensor],
+    bias: Tensor,
+    mask: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
-    """Return what scaled queries read `[C, H, T, D]` and their mass on memory `[C, H, T, N]`.
+    """Return what scaled queries read `[C, H, T, D]` and where, `[C, G, R·T, N + S]`.
 
     Args:
         memory: keys and values `[B, G, N, D]`.
         own: keys and values `[C, G, S, D]`.
-        mask: added to the logits, `[C, 1, T, N + S]`.
+        bias: added to the logits over memory, `[B, N]`.
+        mask: added to those over own keys, `[C, 1, T, S]`; None: nothing is.
     """
-    logits = [
-        unpack(pack(query, keys) @ keys.transpose(2, 3), query) for keys in (memory[0], own[0])
-    ]
-    share = (torch.cat(logits, dim=-1) + mask).softmax(-1, dtype=torch.float32)
-    on_memory, on_own = share.split([len(one[0, 0, 0]) for one in logits], dim=-1)
-    read = [
-        unpack(pack(part.to(values.dtype), values) @ values, query)
-        for part, values in ((on_memory, memory[1]), (on_own, own[1]))
-    ]
-    return read[0] + read[1], on_memory
+    heads = pack(query, own[0])
+    far, near = pack(heads, memory[0]) @ memory[0].mT, heads @ own[0].mT
+    far += bias[:, None, None]
+    if mask is not None:
+        near = near + mask.repeat(1, 1, heads.shape[2] // query.shape[2], 1)
+    share = torch.cat([unpack(far, heads), near], dim=-1).softmax(-1, dtype=torch.float32)
+    far, near = share.to(query.dtype).split([far.shape[-1], near.shape[-1]], dim=-1)
+    read = near @ own[1] + unpack(pack(far, memory[1]) @ memory[1], heads)
+    return unpack(read, query), share
 
 
 def _rows(shared: Tensor, query: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ import os
 import stat
 import subprocess
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from awareness_model.config import UserError
@@ -26,7 +26,7 @@ HOME = ".awareness"
 LARGEST_FILE = 1_000_000
 """Bytes of a document: about 300,000 tokens."""
 LARGEST_KV = 200_000
-"""Bytes of a document kept as `kv`, which takes 46 KB a token with SmolLM2-135M."""
+"""Bytes of a document kept as `kv`, which takes 23 KB a token with SmolLM2-135M."""
 SKIPPED = frozenset({".git", ".hg", ".svn", ".venv", "__pycache__", "node_modules", HOME})
 
 _GIT = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "--literal-pathspecs")
@@ -170,10 +170,16 @@ def _is_below(path: str, below: str) -> bool:
 
 
 def survey(
-    root: Path, paths: Iterable[str], largest: int = LARGEST_FILE
+    root: Path, paths: Iterable[str], largest: int = LARGEST_FILE, texts: int = 0
 ) -> tuple[dict[str, File], dict[str, str]]:
-    """Return documents by path, without their text, and the reasons of files that are none."""
+    """Return documents by path, and the reasons of files that are none.
+
+    Args:
+        texts: characters of text that are held, from the first document on; the others come without
+            theirs, so that a large folder does not fill the RAM.
+    """
     documents, left_out = {}, {}
+    held = 0
     for path in paths:
         try:
             found = read(root, path, largest)
@@ -181,5 +187,6 @@ def survey(
             left_out[path] = str(reason)
             continue
         if found is not None:
-            documents[path] = File(path, found.content_hash, "")
+            held += len(found.text)
+            documents[path] = found if held <= texts else replace(found, text="")
     return documents, left_out

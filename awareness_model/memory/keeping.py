@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
+from awareness_model.config import MemoryConfig
 from awareness_model.memory import check as checks
 from awareness_model.memory import versions as history
 from awareness_model.memory.lexicon import Lexicon
@@ -19,6 +20,7 @@ from awareness_model.memory.upkeep import keep_up
 class Kept(Reader):
     """A reader of the latest state, with the care of both tables and of the words beside them."""
 
+    config: MemoryConfig
     lexicon: Lexicon
 
     def versions(self) -> list[history.Version]:
@@ -51,7 +53,7 @@ class Kept(Reader):
         """Merge small files, rewrite those with deleted rows, bring the indices up to date."""
         for table in (self.records, self.snapshots, self.lexicon.table):
             keep_up(table, always=True)
-        index_routes(self.records)
+        index_routes(self.records, self.config.exact_below)
 
     def collect_garbage(self, older_than: timedelta = history.KEEP) -> history.Collected:
         """Remove records that no kept version names, and versions older than an age. The current

@@ -104,9 +104,9 @@ class Lexicon:
         if (held := table.found()) is None or not hashes:
             return Found({}, {})
         asked = (asked_words(prompt), asked_names(prompt))
-        condition = within(table, hashes)
+        allowed = within(table, hashes)
         words, names = (
-            _best(held, MatchQuery(query, column), condition) if query else {}
+            _best(held, MatchQuery(query, column), allowed) if query else {}
             for column, query in zip(COLUMNS, asked, strict=True)
         )
         return Found(words, names)
@@ -127,11 +127,11 @@ class Lexicon:
         return len(there - kept)
 
 
-def _best(table: Any, query: MatchQuery, condition: str) -> dict[str, float]:
+def _best(table: Any, query: MatchQuery, allowed: bytes) -> dict[str, float]:
     found = table.scanner(
         columns=["content_hash", "_score"],
         full_text_query=query,
-        filter=condition,
+        row_addr_allowlist=allowed,
         prefilter=True,
         limit=MOST_FOUND,
     ).to_table()

@@ -17,23 +17,19 @@ from pathlib import Path
 from threading import Event
 from typing import Protocol
 
-from watchfiles import watch as changes_of
-
-from awareness_model.config import UserError
+from awareness_model.config import GROUP_CHARACTERS
 from awareness_model.memory import folder
 from awareness_model.memory.folder import File
 from awareness_model.memory.record import Encoding
-from awareness_model.memory.scopes import SCOPES, quoted
+from awareness_model.memory.scopes import quoted
 from awareness_model.memory.snapshots import LIVE, Change, in_lists, live_row, rows_where
 from awareness_model.memory.store import Document, LatentMemoryStore
+from awareness_model.memory.watching import DEBOUNCE_MS, changed
 from awareness_model.schema import SnapshotRow
 
-GROUP_CHARACTERS = 8_000
-"""Text per commit: about 2,500 tokens, 60 MB of kv for SmolLM2-135M; what a kill can lose."""
 WORDS_CHARACTERS = 1_000_000
-"""Text per commit of words."""
-DEBOUNCE_MS = 200
-"""Changes that follow one another so closely are seen as one."""
+"""Text per commit of words, and the most that is held from one look at the folder to its encoding:
+a file is read once where that suffices."""
 
 
 class Encodes(Protocol):
@@ -120,36 +116,20 @@ class LiveMemory:
         self, stop: Event, seen: Callable[[Changes], None], debounce_ms: int = DEBOUNCE_MS
     ) -> None:
         """Index, then follow the folder until `stop` is set; `seen` is told of every change, and of
-        the index. Nothing that changes in between is missed: the watch begins first."""
-        batches = changes_of(
-            self.root,
-            watch_filter=lambda _, path: self._is_ours(path),
-            debounce=debounce_ms,
-            stop_event=stop,
-            rust_timeout=debounce_ms,
-            yield_on_timeout=True,
-            raise_interrupt=False,
-            ignore_permission_denied=True,
-        )
+        the index. Nothing that changes in between is missed: the watch begins first.
+
+        Raises:
+            UserError: as `index`, or the system refuses to watch.
+        """
         indexed = False
-        for batch in batches:
+        for batch in changed([self.root], stop, debounce_ms):
             if not indexed:
                 seen(self.index())
                 indexed = True
             elif batch:
-                done = self.update(*{path for _, path in batch})
+                done = self.update(*batch[self.root])
                 if done.any or done.left_out:
                     seen(done)
-
-    def _is_ours(self, path: str) -> bool:
-        """Tell whether a changed path can be a document: not the memory's own files, nor git's."""
-        try:
-            parts = folder.relative(self.root, path).split("/")
-        except UserError:
-            return False
-        if parts[0] == folder.HOME:
-            return folder.scope_of("/".join(parts)) != SCOPES[0]
-        return folder.SKIPPED.isdisjoint(parts)
 
     def _compare(
         self,
@@ -157,15 +137,15 @@ class LiveMemory:
         held: Mapping[str, SnapshotRow],
         say: Callable[[int, int], None] = lambda done, total: None,
     ) -> Changes:
-        found, left_out = folder.survey(self.root, paths, self._largest)
+        found, left_out = folder.survey(self.root, paths, self._largest, WORDS_CHARACTERS)
         hashes = {one.content_hash for one in found.values()}
         missing = set(self.store.missing(hashes, self.encoder.layout, self.encoder.fingerprint))
         moved = _moved(found, held, missing)
         new = [one for one in found.values() if one.content_hash in missing]
         encoded = self._encode(new, held, say)
-        self._put_words(found.values())
-        old = {**held, **{after: held[before] for before, after in moved.items()}}
         rest = [one for one in found.values() if one.content_hash not in missing]
+        self._put_lacking_words(rest)
+        old = {**held, **{after: held[before] for before, after in moved.items()}}
         rows = [_row(one, old.get(one.path)) for one in rest]
         put = [row for row in rows if row != held.get(row.path)]
         gone = sorted(set(held) - found.keys() - moved.keys())
@@ -186,8 +166,10 @@ class LiveMemory:
         held: Mapping[str, SnapshotRow],
         say: Callable[[int, int], None],
     ) -> dict[str, str]:
-        """Encode files, as they are now, and put them group by group; returns hashes by path."""
+        """Encode files and put them group by group, then the words of the same texts; returns
+        hashes by path."""
         done: dict[str, str] = {}
+        words: dict[str, str] = {}
         seen = 0
         for group in self._groups(files, GROUP_CHARACTERS):
             texts = {one.content_hash: one for one in group}
@@ -203,24 +185,30 @@ class LiveMemory:
             self.store.put_documents(documents, self.encoder.layout, self.encoder.fingerprint)
             self.encoded += len(texts)
             done |= {path: row.content_hash for path, row in rows.items()}
+            words |= {name: one.text for name, one in texts.items()}
+            if sum(map(len, words.values())) >= WORDS_CHARACTERS:
+                self.lexicon.put(words)
+                words = {}
             say(seen := seen + len(group), len(files))
+        if words:
+            self.lexicon.put(words)
         return done
 
-    def _put_words(self, files: Collection[File]) -> None:
-        """Put the words of documents that have none yet: new ones, or those of a killed run."""
+    def _put_lacking_words(self, files: Collection[File]) -> None:
+        """Put the words of encoded documents that have none: a killed run left them out."""
         lacking = set(self.lexicon.missing({one.content_hash for one in files}))
         rest = [one for one in files if one.content_hash in lacking]
         for group in self._groups(rest, WORDS_CHARACTERS):
             self.lexicon.put({one.content_hash: one.text for one in group})
 
     def _groups(self, files: Sequence[File], characters: int) -> Iterator[list[File]]:
-        """Yield files with their texts as they are now, in groups that fill a commit; what is gone
-        by now stays out."""
+        """Yield files with their texts, in groups that fill a commit; a text that was not held is
+        read as it is now, and what is gone by now stays out."""
         group: list[File] = []
         held = 0
         for one in sorted(files, key=lambda file: file.path):
             try:
-                now = folder.read(self.root, one.path, self._largest)
+                now = one if one.text else folder.read(self.root, one.path, self._largest)
             except folder.LeftOut:
                 continue
             if now:

@@ -4,6 +4,12 @@ Credentials never stand in the URL: Lance reads the usual variables of the provi
 `AWARENESS_STORAGE_OPTIONS`, a JSON object of strings, adds others (`endpoint`, `allow_http`, …).
 Paths are joined as text, so that nothing depends on a local file system. `memory://` is refused:
 pylance 14 opens a new, empty store each time (measured).
+
+On S3 each commit is one put of a manifest with `If-None-Match: *` (seen with pylance 14), which
+Amazon's S3 and moto answer with 412 where another writer was first; Lance then tries again on top
+of the other's commit. So several may write, and no table of locks is needed, as long as the service
+honours that condition: one that passes over it lets the later of two commits win in silence. A
+service that is not Amazon's needs `endpoint`, and over plain HTTP `allow_http`.
 """
 
 import json

@@ -1,21 +1,19 @@
 """Choosing what to read, apart from reading it: `select(query_state, budget) -> Selection`.
 
 A selector sees routing vectors, never keys or values; a reader turns the selection's record ids
-into a Memory and adds `log_bias` to its logits. Here: everything in order, and the top k documents
-by routing vector and prior, from candidates in RAM (`routing` finds those of a store). A budget
-counts documents; a document's score is that of its best chunk.
+into a Memory and adds `log_bias` to its logits. Here: the top k documents by routing vector and
+prior, from candidates in RAM (`routing` finds those of a store). A budget counts documents; a
+document's score is that of its best chunk.
 Limits: cosines are rounded to `DIGITS`, so that they depend neither on the order nor on the number
 of candidates; documents nearer than that are ordered by name.
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
 
 LOG = logging.getLogger(__name__)
 DIGITS = 5
@@ -41,24 +39,6 @@ class Selection:
     record_ids: tuple[str, ...]
     levels: tuple[int, ...]
     log_bias: tuple[float, ...]
-
-
-class Selector(Protocol):
-    """Anything that chooses records for a query."""
-
-    def select(self, query_state: Tensor, budget: int) -> Selection:
-        """Choose at most `budget` documents for a query's routing vector `[d]`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Flat:
-    """The first documents, whatever the query."""
-
-    candidates: Sequence[Candidate]
-
-    def select(self, query_state: Tensor, budget: int) -> Selection:
-        """Return the first `budget` documents in the candidates' order, without bias."""
-        return _selection(self.candidates, list(_documents(self.candidates))[: max(0, budget)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,31 +77,6 @@ class RouteTopK:
         }
         order = sorted(scores, key=lambda document: (-scores[document], document))
         return _selection(candidates, order[:budget])
-
-
-def running_routes(states: Tensor) -> Tensor:
-    """Return the routing vector of every beginning of a prompt, `[t, d]`: the L2-normed mean of the
-    states up to and with each position; the last is the whole prompt's.
-
-    Args:
-        states: what the query vector is the mean of, `[t, d]`; each must have seen no later token
-            (true of a causal body; other encoders route each beginning alone).
-    """
-    return normalize(states.float().cumsum(0), dim=1)
-
-
-def selections_over(
-    select_at: Callable[[int], Selection], total: int, every: int = 0
-) -> dict[int, Selection]:
-    """Return the choices for a prompt of `total` tokens, by the number of tokens each was made
-    from: it holds from there to the next.
-
-    Args:
-        select_at: chooses from the first n tokens, and must use no others.
-        every: a new choice after so many tokens, and at the end; 0: only at the end.
-    """
-    steps = {*range(every, total, every), total} if every > 0 else {total}
-    return {n: select_at(n) for n in sorted(steps) if n > 0}
 
 
 def _sound(candidates: Sequence[Candidate]) -> Sequence[Candidate]:

@@ -8,8 +8,9 @@
 A document's score sums the parts of `Weights`: cosine of its best chunk, BM25 of its words and of
 the names it defines (each 0 to 1), and 1 where the prompt has the words of its file's name. Only
 ids, levels and routing vectors are read. Permissions and scope come in as `documents` (what the
-snapshots' query gave) and stand in the filter of every search. Nothing but the prompt as given is
-used: for the choice after n tokens pass their text and vector.
+snapshots' query gave); every search is given their rows and scores no other (`within`).
+Causal: a choice is made from the prompt alone, before the first token of the answer; nothing that
+comes later changes it. A conversation is routed anew for each answer.
 """
 
 from collections.abc import Collection, Mapping
@@ -18,7 +19,7 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from awareness_model.memory.lexicon import MOST_FOUND, Lexicon
-from awareness_model.memory.nearest import EXACT_BELOW, nearest_documents
+from awareness_model.memory.nearest import nearest_documents
 from awareness_model.memory.reader import Reader
 from awareness_model.memory.router import RouteTopK, Selection
 from awareness_model.memory.scopes import quoted
@@ -51,8 +52,8 @@ class Source:
     weights: Weights = field(default_factory=Weights)
     few: int = FEW
     """Documents whose vectors are all read."""
-    exact_below: int = EXACT_BELOW
-    """Records."""
+    exact: bool = False
+    """Compare all vectors, though there is an index."""
 
 
 def choose(
@@ -128,7 +129,7 @@ def _stem(path: str) -> str:
 
 
 def _near(source: Source, documents: Collection[str], query: Tensor, most: int) -> Collection[str]:
-    """Return the nearest documents, by the index where there are many records; few are all near."""
+    """Return the nearest documents, by the index where there is one; few are all near."""
     if len(documents) <= source.few:
         return documents
     records = source.reader.records.at(source.reader.records.number())
@@ -138,6 +139,5 @@ def _near(source: Source, documents: Collection[str], query: Tensor, most: int) 
         f"layout = {quoted([source.layout])} "
         f"AND encoder_fingerprint = {quoted([source.fingerprint])}"
     )
-    exact = table.count_rows() < source.exact_below
-    condition = within(records, documents, encoding)
-    return nearest_documents(table, condition, query, most, exact)
+    allowed = within(records, documents, encoding)
+    return nearest_documents(table, allowed, query, most, source.exact)

@@ -10,18 +10,23 @@ Two writers and a collector: who names a record that no tree names now, and that
 it as fresh (`claim`); the collector's delete looks at that mark in the same commit. So nothing is
 lost as long as a writer names its records within the cutoff (default a day) of writing or claiming
 them. A cutoff of zero is for one process alone.
+
+Lance lists tags by reading a file each, and fails where one leaves between the two ("Not found:
+…/_refs/tags/…"; three processes that pin and clean met it in one of ten listings): what lists them
+is tried again.
 """
 
 import uuid
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from awareness_model.config import UserError
+from awareness_model.memory.conflicts import Conflict, ResultT, retried
 from awareness_model.memory.snapshots import hashes_named, in_lists
-from awareness_model.memory.tables import Table, files_of
+from awareness_model.memory.tables import TORN, Table, files_of
 from awareness_model.memory.upkeep import keep_up
 
 KEEP = timedelta(days=1)
@@ -89,7 +94,8 @@ def pinned(
 
 
 def _now(table: Table) -> Table:
-    return table.at(table.number()) if table.number() else table
+    number = table.number()
+    return table.at(number) if number else table
 
 
 @contextmanager
@@ -105,8 +111,39 @@ def _tagged(table: Table, hold: timedelta) -> Iterator[None]:
     try:
         yield
     finally:
-        if name in held.tags.list():
-            held.tags.delete(name)
+        _drop(held, name)
+
+
+def _drop(held: Any, name: str) -> None:
+    """Delete a tag, unless it is gone already: a collector drops those that have ended."""
+    try:
+        held.tags.delete(name)
+    except ValueError as error:
+        if "does not exist" not in str(error) and not _is_gone(error):
+            raise
+
+
+def _tags(held: Any) -> dict[str, Any]:
+    """Return the tags by name."""
+    return _settled(lambda: dict(held.tags.list()))
+
+
+def _settled(look: Callable[[], ResultT]) -> ResultT:
+    """Run what lists the tags, again as long as another takes one away meanwhile."""
+
+    def once() -> ResultT:
+        try:
+            return look()
+        except TORN as error:
+            if _is_gone(error):
+                raise Conflict(str(error)) from None
+            raise
+
+    return retried(once)
+
+
+def _is_gone(error: Exception) -> bool:
+    return "Not found" in str(error) and "/_refs/tags/" in str(error)
 
 
 def unpin(table: Table, every: bool = False) -> None:
@@ -114,9 +151,9 @@ def unpin(table: Table, every: bool = False) -> None:
     if (held := table.found()) is None:
         return
     now = datetime.now(UTC).timestamp()
-    for name in held.tags.list():
+    for name in _tags(held):
         if name.startswith("pin-") and (every or int(name.split("-")[1]) < now):
-            held.tags.delete(name)
+            _drop(held, name)
 
 
 def rollback(snapshots: Table, version: int) -> None:
@@ -167,7 +204,9 @@ def _clean(table: Table, older_than: timedelta, rewrite: bool) -> tuple[int, int
     keep_up(table, always=rewrite)
     if (held := table.found()) is None:
         return 0, 0
-    stats = held.cleanup_old_versions(older_than, error_if_tagged_old_versions=False)
+    stats = _settled(
+        lambda: held.cleanup_old_versions(older_than, error_if_tagged_old_versions=False)
+    )
     return stats.old_versions, stats.bytes_removed
 
 
@@ -176,7 +215,7 @@ def _named(snapshots: Table, cutoff: datetime) -> set[str]:
     pinned ones. A part of the table that two versions share is read once."""
     if (table := snapshots.found()) is None:
         return set()
-    tagged = {tag["version"] for tag in table.tags.list().values()}
+    tagged = {tag["version"] for tag in _tags(table).values()}
     named: set[str] = set()
     seen: set[tuple[object, ...]] = set()
     for version in list_versions(snapshots):

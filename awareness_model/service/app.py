@@ -29,6 +29,7 @@ from awareness_model.loaded import Loaded
 from awareness_model.memory.live import LiveMemory
 from awareness_model.reading import Answer, answer
 from awareness_model.service import forms
+from awareness_model.service.following import Told, following
 from awareness_model.service.forms import ChatRequest, Limits
 from awareness_model.service.guard import admit, json_body
 from awareness_model.service.page import HEADERS, PAGE
@@ -54,6 +55,8 @@ class Service:
     limits: Limits = field(default_factory=Limits)
     history: bool = True
     """Answers are noted in recent history."""
+    told: Told | None = None
+    """Given what changed in a served folder; None: folders are not followed."""
     begun: int = field(default_factory=lambda: int(time.time()))
     recent: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=SHOWN))
 
@@ -91,7 +94,8 @@ def application(service: Service) -> Starlette:
 
     @asynccontextmanager
     async def life(_: Starlette) -> AsyncIterator[None]:
-        yield
+        with following(service.memories, turns.between, service.told):
+            yield
         turns.close()
 
     return Starlette(

@@ -6,12 +6,15 @@ and is not interrupted.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Event
 from typing import Any
 
 from awareness_model.service.refusal import Wrong
+
+LOG = logging.getLogger(__name__)
 
 
 class Turn:
@@ -60,9 +63,18 @@ class Turns:
         self._thread.submit(run)
         return turn
 
+    def between(self, work: Callable[[], None]) -> None:
+        """Have work done in the thread after what is in the line now; its fault goes to the log."""
+        self._thread.submit(work).add_done_callback(_logged)
+
     def close(self) -> None:
         """End the thread after the work in hand."""
         self._thread.shutdown(wait=True, cancel_futures=True)
 
     def _left(self) -> None:
         self.held -= 1
+
+
+def _logged(done: Future[None]) -> None:
+    if not done.cancelled() and (error := done.exception()) is not None:
+        LOG.error("work between answers failed", exc_info=error)

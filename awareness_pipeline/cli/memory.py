@@ -123,14 +123,14 @@ def remember(
 
 
 def memory(
-    what: Annotated[What, typer.Argument(help="ls, scopes, versions, or gc: collect garbage.")],
+    what: Annotated[What, typer.Argument(help="ls, scopes, versions, or gc: tidy up.")],
     scope: Scope = "**",
     older_than: Annotated[float, typer.Option(help="gc: keep so many hours of versions.")] = 24.0,
     root: Root = None,
     memory: Store = None,
     as_json: Json = False,
 ) -> None:
-    """Show what is in memory, with sizes and ages, or collect its garbage."""
+    """Show what is in memory, or tidy it up: merge files, index, remove what nothing needs."""
     given = {"scope": scope, "older_than": older_than, "root": root, "memory": memory}
     _agent("memory", what.value, json=as_json, **given)
 
@@ -140,12 +140,13 @@ def serve(
     host: Annotated[str, typer.Option(help="Others than loopback need a token.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="0: any free one.", min=0, max=65535)] = 8321,
     no_history: Annotated[bool, typer.Option("--no-history", help="Note no answers.")] = False,
+    no_watch: Annotated[bool, typer.Option("--no-watch", help="Do not follow changes.")] = False,
     model: Model = None,
     layout: Layout = "kv",
     reader: Trained = None,
 ) -> None:
     """Serve memories by OpenAI's chat completions, with a page; token: AWARENESS_SERVE_TOKEN."""
-    given = {"host": host, "port": port, "no_history": no_history}
+    given = {"host": host, "port": port, "no_history": no_history, "no_watch": no_watch}
     options = _options({**given, **_model(model, layout, reader)})
     _become("serve", [*options, "--", *paths])
 

@@ -1,10 +1,10 @@
 """The cost bench: what memory costs per token written, before the first one, and per token stored.
 
-decode: tokens per second with N documents in memory, k of them visible, beside the same decoder
-with none and beside text in context. first_token: seconds until the first token with the text in
-memory (routing over its documents, gathering, preparing, reading the prompt) beside prefilling it;
-a + b·n + c·n² fitted to the prefills (least squares, weighted by 1/n) gives the one that takes too
-long. bytes_per_token: what a stored token takes in every layout and dtype.
+decode_latent, decode_kv: tokens per second with N documents in memory, k of them visible, beside
+the same decoder with none and beside text in context. first_token: seconds until the first token
+with the text in memory (routing over its documents, gathering, preparing, reading the prompt)
+beside prefilling it; a + b·n + c·n² fitted to the prefills (least squares, weighted by 1/n) gives
+the one that takes too long. bytes_per_token: what a stored token takes in every layout and dtype.
 
 Times are CPU seconds of one thread, so that other work on the machine weighs little; conditions
 take turns and the median counts. Limits: random records of true shape (they cost what real ones
@@ -29,11 +29,14 @@ from awareness_model.config import DecoderConfig, default_model
 from awareness_model.decoder import ReasoningDecoder
 from awareness_model.memory.batch import Memory, from_slots
 from awareness_model.memory.payload import costs
+from awareness_model.reading import Room
 from awareness_model.schema import write_atomic
 
 DOCUMENT_TOKENS = 128
 CLUSTERS = 1_000
 PROMPT_TOKENS = 64
+ASKED = Room().documents
+"""What `awareness ask` reads unless told otherwise."""
 GOALS = {"decode_ratio": 0.85, "first_token_ratio": 30.0}
 MODELS = {
     "SmolLM2-135M": {"layers": 30, "groups": 3, "head_dim": 64, "hidden": 576, "reading": 7},
@@ -262,22 +265,25 @@ def _first(args: argparse.Namespace) -> dict[str, Any]:
     return first_token(decoder, args.lengths, 32_768)
 
 
-def _decode(args: argparse.Namespace) -> dict[str, Any]:
+def _latent(args: argparse.Namespace) -> list[dict[str, Any]]:
     rows = []
-    for layout, pooling, visible in (
-        ("latent", 1, (8, 16)),
-        ("latent", 4, (16,)),
-        ("kv", 1, (16,)),
-    ):
-        decoder = ReasoningDecoder(DecoderConfig(args.model, "cpu", layout))
+    for pooling, visible in ((1, (8, 16)), (4, (16,))):
+        decoder = ReasoningDecoder(DecoderConfig(args.model, "cpu", "latent"))
         rows += decoding(decoder, pooling, visible, args.rounds, args.tokens)
+    return rows
+
+
+def _kv(args: argparse.Namespace) -> dict[str, Any]:
+    decoder = ReasoningDecoder(DecoderConfig(args.model, "cpu", "kv"))
+    rows = decoding(decoder, 1, (ASKED, 8, 16), args.rounds, args.tokens)
     behind = text_decoding(decoder, 2048, 1, args.tokens)
     return {"rows": rows, "behind_2048_tokens_of_text": behind}
 
 
 PARTS: dict[str, Callable[[argparse.Namespace], Any]] = {
     "bytes_per_token": lambda args: stored(),
-    "decode": _decode,
+    "decode_latent": _latent,
+    "decode_kv": _kv,
     "first_token": _first,
 }
 

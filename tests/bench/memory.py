@@ -113,7 +113,7 @@ def filled(folder: Path, layout: str, count: int, dtype: str) -> tuple[LatentMem
 def measured(folder: Path, layout: str, count: int, dtype: str) -> dict[str, Any]:
     """Fill a store and time every operation on it."""
     store, seconds = filled(folder, layout, count, dtype)
-    cold = LatentMemoryStore(MemoryConfig(str(folder), dtype), hot_bytes=0)
+    cold = LatentMemoryStore(MemoryConfig(str(folder), dtype, hot_bytes=0))
     new = list(documents(layout, ROUNDS, count))
     other = list(documents(layout, ROUNDS, count + ROUNDS))
     held = list(store.documents().items())

@@ -1,12 +1,15 @@
 """The router: what its index costs and finds at scale, and what part of its score finds real code.
 
-    python -m tests.bench.router [--records N] [--questions FILE] [--parts P …] [--out FILE]
+    python -m tests.bench.router [--records N] [--spreads S …] [--stores FOLDER]
+                                 [--questions FILE] [--parts P …] [--out FILE]
 
 scale   N seeded documents of one record each: a routing vector of 576 numbers around one of 1,000
         centres, 40 words drawn by Zipf's law, one name of its own; keys and values are one number,
         because routing does not read them. Half carry the label `secret`. Recall is the share of
         the 16 nearest (exact search in RAM) that Lance finds; `spread` is the noise around a centre
-        (0.3: clusters far apart; 3: they overlap). Milliseconds are medians of `QUERIES`.
+        (0.3: clusters far apart; 3: they overlap so far that cells tell nothing). Milliseconds are
+        medians of `QUERIES`, after one round of them. `cells`: that many searched, once. Filling
+        the stores takes longest: `--stores` keeps them, and those of an earlier run are used.
 recall  questions about small Python files of the installed packages (`symbols.build_items`: the
         text before a name, or a test before a constant; the answer stands in one other file), with
         SmolLM2-135M's own routing vectors: how often that file is among the first 1, 4 and 16,
@@ -35,15 +38,18 @@ from awareness_model.base import plain_ids
 from awareness_model.config import EncoderConfig, MemoryConfig
 from awareness_model.encoder import ContextEncoder
 from awareness_model.memory import Document, LatentMemoryStore
+from awareness_model.memory import nearest as index
 from awareness_model.memory.lexicon import Lexicon
-from awareness_model.memory.nearest import EXACT_BELOW, index_routes, nearest_documents
+from awareness_model.memory.nearest import index_routes, nearest_documents
 from awareness_model.memory.router import Candidate, RouteTopK
-from awareness_model.memory.routing import Source, Weights, choose, prior
+from awareness_model.memory.routing import SPARE, Source, Weights, choose, prior
+from awareness_model.memory.within import within
 from awareness_model.schema import content_hash, write_atomic
 from awareness_pipeline.symbols.items import Item, build_items
 
 WIDTH, CENTRES, DEPTH, QUERIES = 576, 1000, 16, 50
 GROUP = 5000
+CELLS = (16, 64, 128)
 WORDS = 20_000
 PIECE = 192
 """Tokens of a file behind one routing vector."""
@@ -90,8 +96,13 @@ def timed(act: Callable[[], Any]) -> tuple[Any, float]:
 
 
 def filled(folder: Path, made: Tensor) -> LatentMemoryStore:
-    """Return a store with a document a vector, named by its number."""
-    store = LatentMemoryStore(MemoryConfig(str(folder), "float32"))
+    """Return a store with a document a vector, named by its number, without the index."""
+    store = LatentMemoryStore(MemoryConfig(str(folder), "float32", exact_below=len(made) + 1))
+    if (held := store.records.found()) is not None and held.count_rows() == len(made):
+        for one in held.describe_indices():
+            if "route" in one.field_names:
+                held.drop_index(one.name)
+        return store
     for start in range(0, len(made), GROUP):
         documents = [
             Document(f"src/d{n // 50}/f{n}.py", name_of(n), [One(route)], acl=acl_of(n))
@@ -123,14 +134,14 @@ def texts(count: int) -> dict[str, str]:
     }
 
 
-def scale(count: int, folder: Path) -> dict[str, Any]:
-    """Measure search over `count` records, for both spreads."""
-    report: dict[str, Any] = {"records": count, "exact_below": EXACT_BELOW}
-    for spread in (0.3, 3.0):
+def scale(count: int, folder: Path, spreads: Sequence[float]) -> dict[str, Any]:
+    """Measure search over `count` records, for each spread; whole choices for the last."""
+    report: dict[str, Any] = {"records": count, "exact_below": MemoryConfig().exact_below}
+    for spread in spreads:
         made, asked = vectors(count, spread, 1), vectors(QUERIES, spread, 2)
         store = filled(folder / str(spread), made)
-        report[f"spread {spread}"] = searched(store, made, asked)
-        print(spread, json.dumps(report[f"spread {spread}"]), flush=True)
+        report[f"spread {spread:g}"] = searched(store, made, asked)
+        print(spread, json.dumps(report[f"spread {spread:g}"]), flush=True)
     report["choose"] = chosen(store, asked)
     return report
 
@@ -140,22 +151,36 @@ def searched(store: LatentMemoryStore, made: Tensor, asked: Tensor) -> dict[str,
     nearest = (asked @ made.T).topk(DEPTH, dim=1).indices.tolist()
     wanted = [{name_of(n) for n in one} for one in nearest]
     _, build = timed(lambda: index_routes(store.records, above=0))
-    table = store.records.found()
+    fixed = store.records.at(store.records.number())
+    table = fixed.found()
     assert table is not None
-    report: dict[str, Any] = {"build_seconds": round(build / 1000, 1)}
-    for label, exact in (("exact", True), ("index", False)):
-        found = [
-            timed(lambda q=q, e=exact: nearest_documents(table, "layout = 'latent'", q, DEPTH, e))
-            for q in asked
-        ]
-        report[label] = _recall(found, wanted)
+    allowed, mask = timed(lambda: within(fixed, [name_of(n) for n in range(len(made))]))
+    report: dict[str, Any] = {"build_seconds": round(build / 1000, 1), "mask_ms": round(mask, 1)}
+
+    def measure(label: str, search: Callable[[Tensor], Sequence[str]]) -> None:
+        for q in asked:
+            search(q)
+        report[label] = _recall([timed(lambda q=q: search(q)) for q in asked], wanted)
+
+    most = DEPTH + SPARE
+    measure("exact", lambda q: nearest_documents(table, allowed, q, most, exact=True))
+    measure("index", lambda q: nearest_documents(table, allowed, q, most))
+    for cells in CELLS:
+        how = {"column": "route", "metric": "dot", "nprobes": cells}
+        measure(
+            f"{cells} cells",
+            lambda q, h=how: index._search(table, allowed, {**h, "q": q.numpy()}, most),
+        )
     return report
 
 
 def _recall(
-    found: Sequence[tuple[set[str], float]], wanted: Sequence[set[str]]
+    found: Sequence[tuple[Sequence[str], float]], wanted: Sequence[set[str]]
 ) -> dict[str, float]:
-    hits = [len(one & right) / DEPTH for (one, _), right in zip(found, wanted, strict=True)]
+    hits = [
+        len(right.intersection(one[:DEPTH])) / DEPTH
+        for (one, _), right in zip(found, wanted, strict=True)
+    ]
     ms = statistics.median(one for _, one in found)
     return {"recall_at_16": round(statistics.mean(hits), 4), "ms": round(ms, 1)}
 
@@ -164,9 +189,9 @@ def chosen(store: LatentMemoryStore, asked: Tensor) -> dict[str, Any]:
     """Time whole choices: all documents, the public half, and one folder's 50."""
     lexicon = Lexicon(store.config)
     held = texts(store.records.found().count_rows())
-    _, put = timed(lambda: lexicon.put(held))
+    lexicon.put(held)
     source = Source(store, lexicon, "latent", "bench")
-    report: dict[str, Any] = {"lexicon_seconds": round(put / 1000, 1)}
+    report: dict[str, Any] = {}
     scopes = {
         "all": ("**", ("public", "secret")),
         "public half": ("**", ("public",)),
@@ -282,6 +307,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run and print, or write, the parts."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.router")
     parser.add_argument("--records", type=int, default=100_000)
+    parser.add_argument("--spreads", nargs="+", type=float, default=[0.3, 3.0])
+    parser.add_argument("--stores", type=Path, help="keeps the filled stores")
     parser.add_argument("--parts", nargs="+", default=["scale", "recall"])
     parser.add_argument("--questions", type=Path, help="keeps questions with their vectors")
     parser.add_argument("--out", type=Path)
@@ -290,7 +317,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     report = json.loads(args.out.read_bytes()) if args.out and args.out.is_file() else {}
     with tempfile.TemporaryDirectory() as folder:
         if "scale" in args.parts:
-            report["scale"] = scale(args.records, Path(folder))
+            place = args.stores or Path(folder)
+            report["scale"] = scale(args.records, place, args.spreads)
         if "recall" in args.parts:
             if args.questions and args.questions.is_file():
                 asked = torch.load(args.questions)

@@ -101,12 +101,51 @@ def test_json_for_machines(run):
     assert {one["path"] for one in found["cited"]} == set(FILES)
 
 
-def test_what_is_left_out_is_said(run):
-    put(agent.Path(), "empty", "")
-    put(agent.Path(), "a\nb.bin", b"\0")
-    said = run("index", ".")[2]
-    assert "left out: 'empty': empty\n" in said
-    assert "left out: 'a\\nb.bin': binary\n" in said
+def unreadable(root):
+    """Put what is no document below a folder; return the reasons by name."""
+    put(root, "empty", "")
+    put(root, "a\nb.bin", b"\0")
+    put(root, "latin", b"\xe9t\xe9")
+    with (root / "large.txt").open("wb") as file:
+        file.truncate(50_000_000)
+    (root / "loop").symlink_to(root, target_is_directory=True)
+    (root / "itself").symlink_to(root / "itself")
+    (root / "outside.md").symlink_to("/etc/passwd")
+    os.mkfifo(root / "pipe")
+    links = dict.fromkeys(("loop", "itself", "outside.md"), "a symbolic link")
+    return {
+        "empty": "empty",
+        "a\nb.bin": "binary",
+        "latin": "not UTF-8 text",
+        "large.txt": "larger than ",
+        "pipe": "not a file",
+        **links,
+    }
+
+
+def test_what_is_left_out_is_said_and_the_rest_is_remembered(run):
+    reasons = unreadable(agent.Path())
+    status, told, said = run("index", ".")
+    assert status == 0
+    assert told.startswith("3 encoded")
+    lines = [line for line in said.splitlines() if line.startswith("left out: ")]
+    assert len(lines) == len(reasons)
+    for name, reason in reasons.items():
+        (line,) = [one for one in lines if one.startswith(f"left out: {name!r}: ")]
+        assert reason in line
+
+
+def test_what_cannot_be_read_is_refused_by_name_in_one_line(run):
+    ok(run("index", "."))
+    reasons = unreadable(agent.Path())
+    for name, reason in reasons.items():
+        for command in (["ask", "x", "--file", name], ["edit", "x", "--file", name, "--apply"]):
+            status, _, said = run(*command)
+            assert status == 2, name
+            assert said.count("\n") == 1
+            assert repr(name)[1:-1] in said
+            assert reason in said
+    assert len(json.loads(ok(run("memory", "ls", "--json")))) == 3
 
 
 @pytest.mark.parametrize(

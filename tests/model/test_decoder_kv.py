@@ -80,6 +80,17 @@ def test_the_mass_of_kv_memory_is_the_attention_of_the_text_in_context(world):
 
 
 @torch.no_grad()
+def test_asking_for_mass_changes_no_logit_of_a_padded_batch(world):
+    """Mass is taken where memory lies, the rest goes through SDPA: two ways to one result."""
+    ids, mask, columns = world.padded(PROMPTS, left=True)
+    reader, memory = world.readers["kv"], world.memory("kv", [[0], [1, 2]])
+    plain = reader(ids, mask, memory).logits
+    asked = reader(ids, mask, memory, want_mass=True).logits
+    for n, place in enumerate(columns):
+        assert near(asked[n, place], plain[n, place])
+
+
+@torch.no_grad()
 def test_masked_slots_get_no_mass_in_a_batch(case):
     world, layout = case
     reader, rows = world.readers[layout], [[0], [1, 2]]

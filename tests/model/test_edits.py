@@ -3,6 +3,7 @@
 import pytest
 
 from awareness_model.edits import Refused, difference, edited, replace_file
+from awareness_model.edits import block as made
 from tests.model.memory.live_world import put
 
 TEXT = "A = 1\nB = 2\n\ndef f():\n    return A\n"
@@ -74,3 +75,11 @@ def test_a_file_that_changed_or_is_a_link_is_left_alone(tmp_path):
 def test_the_difference_is_a_unified_diff():
     assert "-A = 1\n+A = 2\n" in difference("a.py", TEXT, TEXT.replace("A = 1", "A = 2"))
     assert difference("a.py", "x", "y").endswith("-x\n\\ No newline\n+y\n\\ No newline\n")
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_a_block_for_one_line_fits_wherever_it_stands(number):
+    lines = ["a", "x", "b", "x", "", "x"]
+    edit = made("a.py", lines, number, "new")
+    after = [*lines[:number], "new", *lines[number + 1 :]]
+    assert edited("a.py", "\n".join(lines), edit) == "\n".join(after)

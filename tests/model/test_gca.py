@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from awareness_model.decoder.bias import LENGTH_SCALE, join_bias, joined_mask, slot_bias
+from awareness_model.decoder.bias import LENGTH_SCALE, join_bias, joined_mask, own_mask, slot_bias
 from awareness_model.decoder.kv import rotate
 from awareness_model.gca import GatedCrossAttention, pack, unpack
 from awareness_model.tiny import tiny
@@ -185,6 +185,7 @@ def test_masks_of_self_attention_are_kept_whatever_their_form():
     assert torch.equal(joined_mask(bias, boolean, 2, 2), expected)
     assert torch.equal(joined_mask(bias, additive, 2, 2), expected)
     assert joined_mask(bias, None, 1, 4).isfinite().all()
+    assert own_mask(None, 1, 4, bias) is None
 
 
 def test_rotation_by_an_angle_and_back_is_the_identity():

@@ -8,12 +8,12 @@ import torch
 
 from awareness_model import home
 from awareness_model.base import save_tiny
-from awareness_model.citing import by_document, lines_of
+from awareness_model.citing import QUESTION, by_document, drawn, lines_of, looks
 from awareness_model.config import UserError
 from awareness_model.conversation import Message, conversation_ids
-from awareness_model.editing import apply, beginning, propose
+from awareness_model.editing import apply, beginning, line_request, propose
 from awareness_model.loaded import load
-from awareness_model.reading import Asked, Room, answer, ask, chosen, prompt_ids, slots_of
+from awareness_model.reading import SYSTEM, Asked, Room, answer, ask, chosen, prompt_of, slots_of
 from awareness_model.writing import Style, write
 from tests.model.agent_world import FILES, filled, tiny_model
 from tests.model.memory.live_world import put
@@ -49,24 +49,42 @@ def test_an_answer_names_what_it_read_by_attention_mass(model, memory):
     assert (auth.span, auth.lines) == ((0, len(FILES["src/auth.py"])), (1, 5))
 
 
-def test_mass_is_that_of_the_attention_itself(model, memory):
-    """Slot by slot: the chunks' order is the memory's."""
-    asked = question()
+def test_looks_are_the_attention_of_the_texts_tokens_themselves(model, memory):
+    """Slot by slot and layer by layer: the chunks' order is the memory's."""
+    asked = question(file="docs/deploy.md")
     chunks = chosen(asked, model, memory)
-    found = answer(asked, model, memory)
     read = slots_of([record for _, record in chunks])
-    prompt = prompt_ids(asked, model, memory)
-    written = write(model.decoder, prompt, read, SHORT)
-    ids = torch.tensor([[*prompt, *written.ids]])
-    asking = torch.arange(len(prompt) - 1, ids.shape[1] - 1)
-    slots = model.decoder.attended(ids, read, asking)[0, 1:]
-    parts = slots.split([len(record.keys) for _, record in chunks])
-    told = {(one.path, one.span): one.mass for one in found.cited}
-    assert len(told) == len(chunks)
-    for (path, record), part in zip(chunks, parts, strict=True):
-        share = float(part.sum() / slots.sum())
-        assert told[path, record.span] == pytest.approx(share, rel=1e-4)
-    assert found.on_memory == pytest.approx(float(slots.sum()), rel=1e-4)
+    prompt = prompt_of(asked, model, memory)
+    texts = [model.tokenizer.decode(prompt.ids[slice(*one)]) for one in (prompt.first, prompt.last)]
+    assert texts == [SYSTEM, "What is SESSION_TIMEOUT?"]
+    written = write(model.decoder, prompt.ids, read, SHORT)
+    before, asking, answering = looks(model.decoder, read, prompt, written.ids)
+    ids = torch.tensor([[*prompt.ids, *written.ids]])
+    mass = model.decoder(ids, memory=read, want_mass=True).memory_mass[0, ..., 1:]
+    begun = len(prompt.ids) - 1
+    for look, columns in (
+        (before, slice(*prompt.first)),
+        (asking, slice(*prompt.last)),
+        (answering, slice(begun, begun + len(written.ids))),
+    ):
+        assert torch.allclose(look, mass[:, columns].mean(1), atol=1e-5)
+    assert answer(asked, model, memory).on_memory == pytest.approx(
+        float(answering.sum(1).mean()), rel=1e-4
+    )
+
+
+def test_mass_is_what_is_drawn_beyond_the_usual_and_layers_that_look_count_most():
+    owner = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    usual = torch.tensor([[0.1, 0.1, 0.4], [0.3, 0.1, 0.1]])
+    looking = torch.tensor([[0.1, 0.5, 0.4], [0.3, 0.1, 0.1]])
+    first, second, other = drawn(looking, usual, owner).tolist()
+    assert second > 0.99
+    assert first + second + other == pytest.approx(1)
+    nothing = drawn(usual, usual, owner)
+    assert nothing.sum() == pytest.approx(1)
+    assert nothing.isfinite().all()
+    assert drawn(torch.zeros(2, 3), torch.zeros(2, 3), owner).sum() == pytest.approx(1)
+    assert 0 < QUESTION < 1
 
 
 def test_memory_changes_what_is_written(model, memory):
@@ -83,6 +101,47 @@ def test_a_scope_limits_what_is_read(model, memory):
     home.remember(memory, "I like short answers.")
     (one,) = answer(question(scope="user-profile"), model, memory).cited
     assert one.path.startswith(".awareness/user-profile/")
+    named = answer(question(scope="repository"), model, memory)
+    assert sorted(by_document(named.cited)) == sorted(FILES)
+
+
+@pytest.mark.parametrize("scope", ["**", "src/cart.py"])
+def test_what_users_told_of_themselves_is_read_beside_any_glob(model, memory, scope):
+    for number in range(30):
+        put(memory.root, f"src/extra{number}.py", f"SESSION_TIMEOUT_{number} = {number}\n")
+    memory.index()
+    home.remember(memory, "I like short answers.")
+    found = chosen(question(scope=scope, room=Room(documents=1)), model, memory)
+    paths = list(dict.fromkeys(path for path, _ in found))
+    assert len(paths) == 2
+    assert paths[0].startswith(".awareness/user-profile/")
+    for number in range(12):
+        home.remember(memory, f"I know {number}. " * 10)
+    small = Room(documents=1, profile_tokens=300)
+    found = chosen(question(scope=scope, room=small), model, memory)
+    told = [one.tokens for path, one in found if path.startswith(".awareness")]
+    assert 0 < sum(told) <= 300
+    hidden = chosen(question(scope=scope, acl=("nobody", "public")), model, memory)
+    assert {path for path, _ in hidden} >= {paths[0]}
+    with pytest.raises(UserError):
+        chosen(question(scope=scope, acl=("nobody",)), model, memory)
+
+
+def test_past_chats_are_read_only_where_they_are_named(model, memory):
+    home.remember(memory, "I like short answers.")
+    home.note_chat(memory, "What is SESSION_TIMEOUT?", "SESSION_TIMEOUT is 1.")
+    read = {path for path, _ in chosen(question(room=Room(documents=16)), model, memory)}
+    profile = set(memory.store.documents("user-profile"))
+    assert len(profile) == 1
+    assert read == {*FILES, *profile}
+    chats = {".awareness/recent-history/00000001.md"}
+    for scope in ("recent-history", ".awareness/recent-history/*", ".awareness/**"):
+        named = {path for path, _ in chosen(question(scope=scope), model, memory)}
+        assert named == (chats | profile if scope == ".awareness/**" else chats)
+    assert {path for path, _ in chosen(question(scope="**/*.md"), model, memory)} == {
+        "docs/deploy.md",
+        *profile,
+    }
 
 
 def test_the_room_bounds_documents_and_tokens(model, memory):
@@ -105,12 +164,12 @@ def test_the_router_picks_the_document_that_has_the_words(model, memory, text, p
 
 def test_the_file_at_hand_is_read_as_text_and_not_from_memory(model, memory):
     asked = question(file="src/auth.py")
-    ids = prompt_ids(asked, model, memory)
+    ids = prompt_of(asked, model, memory).ids
     assert "SESSION_TIMEOUT = 4711" in model.tokenizer.decode(ids)
     assert "src/auth.py" not in by_document(answer(asked, model, memory).cited)
     put(memory.root, "src/auth.py", "x = 1\n" * 2000)
-    cut = prompt_ids(question(file="src/auth.py", room=Room(file_tokens=100)), model, memory)
-    assert len(cut) < 400
+    cut = prompt_of(question(file="src/auth.py", room=Room(file_tokens=100)), model, memory)
+    assert len(cut.ids) < 400
 
 
 def refused(model, memory, asked):
@@ -204,17 +263,43 @@ def test_lines_of_a_span():
     assert lines_of(text, (0, 5)) == (1, 3)
 
 
-def scripted(model, memory, written):
-    """What the model writes, replaced by a text; it reads memory all the same."""
+def scripted(model, memory, *written):
+    """What the model writes, replaced by texts in turn; it reads memory all the same."""
+    texts = iter(written)
 
-    def write_it(path):
-        found = answer(question("change it", file=path), model, memory)
-        return dataclasses.replace(found, text=written)
+    def write_it(asked):
+        found = answer(dataclasses.replace(asked, style=SHORT), model, memory)
+        return dataclasses.replace(found, text=next(texts))
 
     return write_it
 
 
 CHANGE = "SESSION_TIMEOUT = 4711\n=======\nSESSION_TIMEOUT = 9\n>>>>>>> REPLACE"
+
+
+def test_where_no_block_fits_the_line_asked_about_is_rewritten(model, memory):
+    asked = []
+    write_it = scripted(model, memory, "nonsense", "SESSION_TIMEOUT = 60")
+
+    def ask(one):
+        asked.append(one)
+        return write_it(one)
+
+    edit = propose("set SESSION_TIMEOUT to 60", "src/auth.py", memory, ask, "src/**")
+    assert edit.after == FILES["src/auth.py"].replace("4711", "60")
+    assert asked[1] == line_request("set SESSION_TIMEOUT to 60", "SESSION_TIMEOUT = 4711", "src/**")
+    assert asked[0].scope == "src/**"
+    inside = propose(
+        "login must return None", "src/auth.py", memory, scripted(model, memory, "", "return None")
+    )
+    assert "+    return None\n" in inside.diff or "+return None\n" in inside.diff
+    for wish, line, says in (
+        ("set SESSION_TIMEOUT to 60", "", "no whole search/replace block"),
+        ("set SESSION_TIMEOUT to 60", "SESSION_TIMEOUT = 4711", "changes nothing"),
+        ("zebra", "x", "no whole search/replace block"),
+    ):
+        with pytest.raises(UserError, match=says):
+            propose(wish, "src/auth.py", memory, scripted(model, memory, "nonsense", line))
 
 
 def test_an_applied_edit_is_seen_by_the_next_question(model, memory):

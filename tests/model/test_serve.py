@@ -347,8 +347,14 @@ def test_the_program_serves_and_ends_on_ctrl_c(tmp_path):
             with openai.OpenAI(base_url=f"{url}v1", api_key="secret") as client:
                 (model,) = client.models.list()
                 reply = client.chat.completions.create(model=model.id, messages=HELLO, max_tokens=2)
-            assert model.id == "tiny"
-            assert reply.model_extra["awareness"]["documents"] == [{"path": "a.py", "mass": 1.0}]
+                assert model.id == "tiny"
+                (one,) = reply.model_extra["awareness"]["documents"]
+                assert one == {"path": "a.py", "mass": 1.0}
+                put(tmp_path / "shop", "b.py", "B = 2\n")
+                assert child.stderr.readline() == "shop: 1 encoded\n"
+                reply = client.chat.completions.create(model=model.id, messages=HELLO, max_tokens=2)
+                read = {one["path"] for one in reply.model_extra["awareness"]["documents"]}
+                assert read == {"a.py", "b.py"}
         finally:
             child.send_signal(signal.SIGINT)
         assert child.wait(60) == 130

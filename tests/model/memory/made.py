@@ -28,7 +28,7 @@ def encoded(seed, slots=3, start=0, layout="kv", route=8):
 
 
 def opened(folder, dtype="float32", **settings):
-    return LatentMemoryStore(MemoryConfig(path=str(folder), dtype=dtype), **settings)
+    return LatentMemoryStore(MemoryConfig(str(folder), dtype, **settings))
 
 
 def row(path, content, repo_id=1, sha="s1", acl="public", scope="repository"):

@@ -10,6 +10,8 @@ from queue import Queue
 import pytest
 
 from awareness_model.config import UserError
+from awareness_model.memory import folder
+from awareness_model.memory import live as live_memory
 from awareness_model.memory.tables import Table
 from tests.model.memory.live_world import Counting, live, put, written
 from tests.model.memory.made import seen
@@ -48,6 +50,47 @@ def test_an_edit_encodes_exactly_that_document(memory):
     after = seen(memory.store)
     assert [path for path in after if after[path] is not before[path]] == ["src/b.py"]
     assert not memory.update("src/b.py").any
+
+
+def test_a_new_file_is_read_once(memory, monkeypatch):
+    usual, reads = folder._bytes, []
+
+    def counted(place, largest):
+        reads.append(place.name)
+        return usual(place, largest)
+
+    monkeypatch.setattr(folder, "_bytes", counted)
+    put(memory.root, "src/b.py", "B = 20\n")
+    assert memory.update("src/b.py").encoded == ("src/b.py",)
+    assert reads == ["b.py"]
+
+
+def test_a_file_that_changes_while_it_is_encoded_has_words_and_tensors_of_one_text(memory):
+    usual = memory.encoder.encode
+
+    def encode(texts, paths):
+        put(memory.root, "src/b.py", "later_name = 1\n")
+        return usual(texts, paths)
+
+    memory.encoder.encode = encode
+    put(memory.root, "src/b.py", "first_name = 1\n")
+    memory.update("src/b.py")
+    held = set(memory.store.documents("src/b.py").values())
+    assert set(memory.lexicon.search("first_name", held).names) == held
+    assert memory.update("src/b.py").encoded == ("src/b.py",)
+    held = set(memory.store.documents("src/b.py").values())
+    assert set(memory.lexicon.search("later_name", held).names) == held
+
+
+def test_texts_beyond_what_is_held_are_read_again_and_nothing_is_missed(tmp_path, monkeypatch):
+    monkeypatch.setattr(live_memory, "WORDS_CHARACTERS", 20)
+    written(tmp_path, a="first_name = 1\n", b="other_name = 2\n", c="third_name = 3\n")
+    made = live(tmp_path)
+    assert made.index().encoded == ("a.py", "b.py", "c.py")
+    hashes = set(made.store.documents().values())
+    assert made.lexicon.missing(hashes) == []
+    for name in ("first_name", "other_name", "third_name"):
+        assert len(made.lexicon.search(name, hashes).names) == 1
 
 
 def test_a_removal_deletes_and_a_rename_encodes_nothing(memory):

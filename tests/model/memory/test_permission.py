@@ -5,8 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from awareness_model.memory import within as module
 from awareness_model.memory.integrity import Damaged
+from awareness_model.memory.nearest import index_routes
 from awareness_model.memory.record import PAYLOAD
+from awareness_model.memory.routing import Source, choose
 from awareness_model.memory.shelf import Shelf
 from awareness_model.memory.tables import Table
 from tests.model.memory.made import Encoded, encoded, opened, put, seen
@@ -67,7 +70,16 @@ def test_no_forbidden_tensor_is_read_from_the_disk(store, monkeypatch, compacted
     def by_scope(reader):
         return reader.retrieve_by_scope("src/**/*.py")
 
-    for read in (by_shelf, by_scope):
+    def by_router(reader):
+        # As many allowed as are not looked up by name: their rows are told by a mask of row ids.
+        monkeypatch.setattr(module, "FEW", 0)
+        paths = {name: path for path, name in reader.documents().items()}
+        source = Source(reader, reader.lexicon, "latent", "f", few=0, exact=not compacted)
+        near = choose(source, paths, "1.py 3.py", encoded(5).route, 8)
+        reader.load(near.record_ids)
+
+    index_routes(store.records, 1)
+    for read in (by_shelf, by_scope, by_router):
         taken, rows = counted(monkeypatch, opened(store.config.path), read)
         assert {row["content_hash"] for row in rows} == {"hash3", "hash7"}
         assert 1.9 * size < taken < 2 * size + 100_000

@@ -5,17 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from awareness_model.config import EncoderConfig
-from awareness_model.encoder import ContextEncoder, sink_token
-from awareness_model.memory.router import (
-    Candidate,
-    Flat,
-    RouteTopK,
-    Selection,
-    running_routes,
-    selections_over,
-)
-from awareness_model.tiny import tiny
+from awareness_model.memory.router import Candidate, RouteTopK, Selection
 
 
 def candidate(record, document, angle):
@@ -31,8 +21,8 @@ POOL = [
 QUERY = torch.tensor([1.0, 0.0])
 
 
-def test_flat_takes_the_first_documents_whole():
-    chosen = Flat(POOL).select(QUERY, 2)
+def test_a_chosen_document_comes_whole_with_levels_and_biases():
+    chosen = RouteTopK(POOL).select(QUERY, 2)
     assert chosen.record_ids == ("a1", "a2", "b1")
     assert chosen.levels == (0, 0, 0)
     assert chosen.log_bias == (0.0, 0.0, 0.0)
@@ -54,7 +44,6 @@ def test_equal_scores_are_decided_by_name_not_by_order():
 def test_more_budget_than_documents_and_no_documents_at_all():
     assert len(RouteTopK(POOL).select(QUERY, 99).record_ids) == 4
     assert RouteTopK([]).select(QUERY, 4).record_ids == ()
-    assert Flat([]).select(QUERY, 4).record_ids == ()
 
 
 def test_a_prior_adds_to_the_weighted_cosine():
@@ -65,9 +54,8 @@ def test_a_prior_adds_to_the_weighted_cosine():
 
 
 @pytest.mark.parametrize("budget", [0, -1])
-@pytest.mark.parametrize("selector", [Flat(POOL), RouteTopK(POOL)])
-def test_no_budget_chooses_nothing(selector, budget):
-    assert selector.select(QUERY, budget) == Selection((), (), ())
+def test_no_budget_chooses_nothing(budget):
+    assert RouteTopK(POOL).select(QUERY, budget) == Selection((), (), ())
 
 
 def test_vectors_that_are_no_numbers_are_passed_over_and_named(caplog):
@@ -106,36 +94,3 @@ def _ranked(pool, query):
     return list(
         dict.fromkeys(document[one] for one in RouteTopK(pool).select(query, 99).record_ids)
     )
-
-
-@given(st.integers(1, 19), st.integers(0, 9), st.integers(0, 10_000))
-@settings(max_examples=40, deadline=None)
-def test_later_tokens_never_change_an_earlier_choice(kept, every, seed):
-    draw = torch.Generator().manual_seed(seed)
-    states = torch.randn(20, 2, generator=draw)
-    other = torch.cat([states[:kept], torch.randn(20 - kept, 2, generator=draw)])
-    made = []
-    for one in (states, other):
-        routes = running_routes(one)
-        chosen = selections_over(lambda n, r=routes: RouteTopK(POOL).select(r[n - 1], 2), 20, every)
-        made.append({n: found for n, found in chosen.items() if n <= kept})
-        assert list(chosen) == (sorted({*range(every, 20, every), 20}) if every else [20])
-    assert made[0] == made[1]
-
-
-def test_a_running_route_is_what_the_encoder_gives_each_beginning():
-    model, tokenizer = tiny("llama")
-    encoder = ContextEncoder.from_model(model, tokenizer, EncoderConfig(bidirectional="none"))
-    ids = tokenizer("def area(width): return width", add_special_tokens=False)["input_ids"]
-    middle = len(model.model.layers) // 2
-    with torch.no_grad():
-        first = sink_token(tokenizer, model.config)
-        found = model.model(torch.tensor([[first, *ids]]), output_hidden_states=True)
-        states = model.model.layers[middle].input_layernorm(found.hidden_states[middle][0, 1:])
-    routes = running_routes(states)
-    for count in (1, 7, len(ids)):
-        assert torch.allclose(routes[count - 1], encoder.query_route(ids[:count]), atol=1e-5)
-
-
-def test_nothing_is_chosen_from_no_tokens():
-    assert selections_over(lambda n: Flat(POOL).select(QUERY, 1), 0, 4) == {}

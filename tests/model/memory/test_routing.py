@@ -7,15 +7,15 @@ from awareness_model.memory import Document
 from awareness_model.memory.lexicon import Lexicon
 from awareness_model.memory.nearest import index_routes
 from awareness_model.memory.record import PAYLOAD
-from awareness_model.memory.routing import Source, Weights, choose, named_files
+from awareness_model.memory.routing import Source, Weights, choose, named_files, selector
 from awareness_model.memory.tables import Table
 from tests.model.memory.made import Encoded, opened
 
 WIDTH = 16
 CLUSTERS = 60
-FAR = {"few": 0, "exact_below": 1}
-"""Settings under which everything goes through the index."""
-EXACT = {"few": 0}
+FAR = {"few": 0}
+"""Settings under which everything goes through the index, where there is one."""
+EXACT = {"few": 0, "exact": True}
 
 
 def routes(count, seed=0, spread=0.6):
@@ -85,8 +85,9 @@ def test_the_nearest_are_found_exactly_and_by_the_index(clustered, settings, lea
 
 def test_an_index_is_made_once_and_only_where_there_is_much(clustered, tmp_path):
     assert not index_routes(clustered.records, above=5000)
-    assert not index_routes(opened(tmp_path / "none").records)
-    assert not index_routes(filled(tmp_path / "few", routes(9)).records)
+    assert not index_routes(opened(tmp_path / "none").records, above=0)
+    assert not index_routes(filled(tmp_path / "few", routes(9)).records, above=13)
+    assert index_routes(opened(tmp_path / "few").records, above=12)
 
 
 def test_what_is_written_after_the_index_is_found(tmp_path):
@@ -106,6 +107,10 @@ def test_a_forbidden_document_is_never_a_candidate(tmp_path, settings):
     where = source(store, **settings)
     where.lexicon.put({f"h{n}": f"def name{n}(): pass" for n in range(200)})
     query = vectors[31]
+    for text in ("name31 name77", ""):
+        pool = selector(where, visible(store), text, query, 20).candidates
+        assert len(pool) >= 20
+        assert all(int(one.document[1:]) % 2 == 0 for one in pool)
     found = documents_of(store, choose(where, visible(store), "name31 name77", query, 100))
     assert len(found) == 100
     assert all(int(name[1:]) % 2 == 0 for name in found)

@@ -1,5 +1,6 @@
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Event
 
 import pytest
 import torch
@@ -46,6 +47,29 @@ def test_a_pin_whose_reader_died_ends(store):
     assert store.snapshots.found().tags.list() == {}
     assert len(store.versions()) == 1
     pin.__exit__(None, None, None)
+
+
+def test_pins_may_come_and_go_while_another_collects(store):
+    put(store, "a.py", 1)
+    done = Event()
+
+    def read():
+        reader, rounds = opened(store.config.path), 0
+        while not done.is_set() or rounds < 3:
+            with reader.pinned() as pinned:
+                assert list(pinned.documents()) == ["a.py"]
+            rounds += 1
+
+    with ThreadPoolExecutor(2) as pool:
+        readers = [pool.submit(read) for _ in range(2)]
+        try:
+            for _ in range(40):
+                store.collect_garbage(timedelta(minutes=5))
+        finally:
+            done.set()
+        for one in readers:
+            one.result()
+    assert store.snapshots.found().tags.list() == {}
 
 
 def test_an_empty_memory_can_be_pinned_listed_and_collected(store):
