@@ -10,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export HF_HUB_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup models demo ui test check format lint types imports coverage bench clean-venv
+.PHONY: help setup models demo ui test check format lint types imports coverage bench prove clean-venv
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -75,6 +75,11 @@ bench: setup models $(VENV)/.deepspeed ## Every benchmark: an hour and more
 	@$(BIN)/python -m tests.bench.kv_gap
 	@$(BIN)/python -m tests.bench.constant_cost
 	@$(BIN)/python -m tests.bench.reader
+	@$(BIN)/python -m tests.bench.throughput
+
+prove: setup ## Prove that training with memory teaches a small decoder to read it: minutes
+	@$(BIN)/python -m awareness_model.prove --jobs $(JOBS) --results results/prove.json \
+	  --plot results/prove.png
 
 clean-venv: ## Remove .venv
 	rm -rf $(VENV)

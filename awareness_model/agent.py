@@ -71,7 +71,11 @@ def add_model(one: argparse.ArgumentParser) -> None:
     one.add_argument("--model", default=default_model(), help="folder or hub id")
     one.add_argument("--device", default=default_device())
     one.add_argument("--layout", choices=LAYOUTS, default="kv")
-    one.add_argument("--reader", type=Path, help="a trained reader's folder, for latent")
+    one.add_argument(
+        "--reader",
+        type=Path,
+        help="a trained reader's folder; kv: `none` for untrained (default: the package's)",
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:

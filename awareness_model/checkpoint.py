@@ -2,7 +2,7 @@
 
     <folder>/gca.safetensors   the trained parameters, under their names in the decoder
     <folder>/record.json       step, settings, base model, digests: written last
-    <folder>/engine/           optimizer state, only in checkpoints made to be resumed from
+    <folder>/engine/           AdamW's moments, only in checkpoints made to be resumed from
 
 A folder is filled aside (`.<name>.aside`), synced and renamed, so a killed writer leaves nothing
 that `latest` can see. Limits: local folders, one base model per checkpoint, no conversion between
@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,6 +25,8 @@ WEIGHTS = "gca.safetensors"
 RECORD = "record.json"
 ENGINE = "engine"
 STEP_DIGITS = 8
+FORM = 2
+"""Of record and files. 2: moments by the parameter's name; before, DeepSpeed's own files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,9 @@ class CheckpointRecord:
     """Digest of the training samples."""
     digest: str
     """blake2b-128 of the weights' names, shapes and bytes."""
+    form: int = FORM
+    course: Mapping[str, Any] = field(default_factory=dict)
+    """Where a curriculum stands (`training.curriculum.Course`); nothing for other trainings."""
 
 
 class Trained(Protocol):
@@ -81,6 +86,7 @@ def save(
     data: str,
     engine: Callable[[Path], None] | None = None,
     leader: bool = True,
+    course: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a checkpoint at `folder`, replacing what is there.
 
@@ -107,6 +113,7 @@ def save(
         settings=settings,
         data=data,
         digest=_write_weights(aside / WEIGHTS, decoder),
+        course=course or {},
     )
     write_atomic(aside / RECORD, (json.dumps(_plain(record), indent=1) + "\n").encode())
     _sync(aside)
@@ -118,14 +125,19 @@ def read_record(folder: Path) -> CheckpointRecord:
     """Return a checkpoint's record.
 
     Raises:
-        UserError: no checkpoint is there, or its record cannot be read.
+        UserError: no checkpoint is there, it is of another form, or its record cannot be read.
     """
     try:
         found = json.loads((folder / RECORD).read_bytes())
+        if found.get("form") != FORM and "digest" in found:
+            raise UserError(
+                f"{folder} is a checkpoint of another form than this version reads: remove it, and "
+                "train again"
+            )
         return CheckpointRecord(**{**found, "reading_layers": tuple(found["reading_layers"])})
     except FileNotFoundError:
         raise UserError(f"no checkpoint at {folder}: train one first") from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{folder / RECORD} is damaged ({error}); train again") from None
 
 
@@ -147,6 +159,29 @@ def prune(root: Path, keep: int = 2) -> None:
         shutil.rmtree(folder)
 
 
+def copy(source: Path, target: Path, *, bf16: bool = False) -> CheckpointRecord:
+    """Write a checkpoint's weights and record at `target`, which is not there yet; never the
+    optimizer's state. Returns the new record.
+
+    Args:
+        bf16: store projections in bfloat16; what is not a weight matrix stays as it is.
+
+    Raises:
+        UserError: no checkpoint at `source`, or it is damaged.
+    """
+    record, state = read_record(source), _read_weights(source)
+    if bf16:
+        state = {name: _halved(name, one) for name, one in state.items()}
+    aside = target.with_name(f".{target.name}.aside")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    record = replace(record, digest=_write_state(aside / WEIGHTS, state))
+    write_atomic(aside / RECORD, (json.dumps(_plain(record), indent=1) + "\n").encode())
+    _sync(aside)
+    aside.rename(target)
+    return record
+
+
 def load_gca(decoder: Trained, folder: Path) -> CheckpointRecord:
     """Put a checkpoint's weights into a decoder, in place.
 
@@ -154,8 +189,6 @@ def load_gca(decoder: Trained, folder: Path) -> CheckpointRecord:
         UserError: no checkpoint there; made for another base model or other reading layers; or the
             weights are not those the record tells of.
     """
-    from safetensors.torch import load_file
-
     record = read_record(folder)
     if record.model != model_identity(decoder.config.model_name):
         raise UserError(f"{folder} was trained on another base model ({record.name!r})")
@@ -166,11 +199,7 @@ def load_gca(decoder: Trained, folder: Path) -> CheckpointRecord:
             f"{folder} reads memory in layers {list(record.reading_layers)}, "
             f"the decoder in {list(decoder.reading_layers)}: use the placement it was trained with"
         )
-    if not (folder / WEIGHTS).is_file():
-        raise UserError(f"{folder} has lost its {WEIGHTS}; train again")
-    state = load_file(folder / WEIGHTS)
-    if _digest(state) != record.digest:
-        raise UserError(f"{folder / WEIGHTS} is not what its record tells of; train again")
+    state = _read_weights(folder)
     own = _trained(decoder)
     if own.keys() != state.keys():
         raise UserError(f"{folder} holds other parameters than this decoder trains")
@@ -185,13 +214,37 @@ def _trained(decoder: Trained) -> dict[str, Any]:
     return dict(sorted((name, value) for group in groups for name, value in group.items()))
 
 
+def _read_weights(folder: Path) -> dict[str, Any]:
+    """Return a checkpoint's weights.
+
+    Raises:
+        UserError: they are not there, or not those the record tells of.
+    """
+    from safetensors.torch import load_file
+
+    if not (folder / WEIGHTS).is_file():
+        raise UserError(f"{folder} has lost its {WEIGHTS}; train again")
+    state: dict[str, Any] = load_file(folder / WEIGHTS)
+    if _digest(state) != read_record(folder).digest:
+        raise UserError(f"{folder / WEIGHTS} is not what its record tells of; train again")
+    return state
+
+
 def _write_weights(path: Path, decoder: Trained) -> str:
     """Write the trained parameters; return their digest."""
+    state = {name: value.detach().cpu().contiguous() for name, value in _trained(decoder).items()}
+    return _write_state(path, state)
+
+
+def _write_state(path: Path, state: Mapping[str, Any]) -> str:
     from safetensors.torch import save_file
 
-    state = {name: value.detach().cpu().contiguous() for name, value in _trained(decoder).items()}
     save_file(state, path)
     return _digest(state)
+
+
+def _halved(name: str, tensor: Any) -> Any:
+    return tensor.bfloat16() if name.endswith(".weight") else tensor
 
 
 def _digest(state: Mapping[str, Any]) -> str:

@@ -10,7 +10,8 @@ Shapes: B questions, T prompt and answer tokens but the last, K kept positions, 
 
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeAlias
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor
@@ -24,7 +25,35 @@ from awareness_model.question import Question
 
 BATCH = 8
 
-Scorer: TypeAlias = Callable[[Sequence[Question], Tensor, Tensor, Tensor], Tensor]
+
+class Asked(Protocol):
+    """What is scored: an answer behind a prompt, both as ids, and what names it."""
+
+    @property
+    def key(self) -> Any:
+        """What names it; sortable."""
+
+    @property
+    def prompt(self) -> tuple[int, ...]:
+        """Ids, at least one."""
+
+    @property
+    def answer(self) -> tuple[int, ...]:
+        """Ids, at least one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """How likely an answer was."""
+
+    nats: tuple[float, ...]
+    """−log likelihood of each of its tokens."""
+    exact: bool
+    """Every token was the likeliest: greedy decoding would write the answer."""
+
+
+AskedT = TypeVar("AskedT", bound=Asked)
+Scorer: TypeAlias = Callable[[Sequence[AskedT], Tensor, Tensor, Tensor], Tensor]
 """(questions, ids `[B, T]`, mask `[B, T]`, positions `[K]`) to logits `[B, K, V]`."""
 Nats: TypeAlias = dict[tuple[int, str, str], float]
 """−log likelihood of an answer, by the question's key."""
@@ -32,10 +61,10 @@ Say: TypeAlias = Callable[[int], None]
 """Called with the number of questions just scored."""
 
 
-def alone(model: Any) -> Scorer:
+def alone(model: Any) -> Scorer[Any]:
     """Score with nothing to read."""
 
-    def score(batch: Sequence[Question], ids: Tensor, mask: Tensor, keep: Tensor) -> Tensor:
+    def score(batch: Sequence[Any], ids: Tensor, mask: Tensor, keep: Tensor) -> Tensor:
         return model(ids, attention_mask=mask, use_cache=False, logits_to_keep=keep).logits
 
     return score
@@ -43,7 +72,7 @@ def alone(model: Any) -> Scorer:
 
 def reading(
     decoder: ReasoningDecoder, shelf: Shelf, documents: Callable[[Question], Sequence[str]]
-) -> Scorer:
+) -> Scorer[Question]:
     """Score while reading the memory of the documents (content hashes) of each question."""
 
     def score(batch: Sequence[Question], ids: Tensor, mask: Tensor, keep: Tensor) -> Tensor:
@@ -76,11 +105,24 @@ def text_nats(
     return nats
 
 
-def answer_nats(score: Scorer, asked: Sequence[Question], device: torch.device, say: Say) -> Nats:
+def answer_nats(
+    score: Scorer[Question], asked: Sequence[Question], device: torch.device, say: Say
+) -> Nats:
     """Return −log likelihood of each question's answer, in nats, by question."""
-    nats: Nats = {}
-    for batch in _batches(asked):
-        longest = max(one.length for one in batch) - 1
+    return {key: sum(one.nats) for key, one in answers(score, asked, device, say).items()}
+
+
+def answers(
+    score: Scorer[AskedT], asked: Sequence[AskedT], device: torch.device, say: Say, size: int = 0
+) -> dict[Any, Scored]:
+    """Return each answer's nats, token by token, and whether it would be written, by key.
+
+    Args:
+        size: rows scored at a time; 0: `BATCH`.
+    """
+    scored: dict[Any, Scored] = {}
+    for batch in _batches(asked, size or BATCH):
+        longest = max(_length(one) for one in batch) - 1
         read = [[*one.prompt, *one.answer][:-1] for one in batch]
         ids = torch.tensor([[*row, *[0] * (longest - len(row))] for row in read])
         mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in read])
@@ -92,9 +134,12 @@ def answer_nats(score: Scorer, asked: Sequence[Question], device: torch.device, 
         for row, one in enumerate(batch):
             start = len(one.prompt) - 1 - first
             places = likely[row, start : start + len(one.answer)]
-            nats[one.key] = -places.gather(1, torch.tensor(one.answer)[:, None]).sum().item()
+            wanted = torch.tensor(one.answer)
+            nats = -places.gather(1, wanted[:, None])[:, 0]
+            exact = bool((places.argmax(-1) == wanted).all())
+            scored[one.key] = Scored(tuple(nats.tolist()), exact)
         say(len(batch))
-    return nats
+    return scored
 
 
 def _context(tokenizer: Any, config: Any, texts: Sequence[str], room: int) -> list[int]:
@@ -106,7 +151,7 @@ def _context(tokenizer: Any, config: Any, texts: Sequence[str], room: int) -> li
     return ids
 
 
-def _behind(model: Any, context: Sequence[int]) -> Scorer:
+def _behind(model: Any, context: Sequence[int]) -> Scorer[Question]:
     """Score behind a context that is read once."""
     with torch.no_grad():
         read = model.model(torch.tensor([context]).to(model.device), use_cache=True)
@@ -121,8 +166,12 @@ def _behind(model: Any, context: Sequence[int]) -> Scorer:
     return score
 
 
-def _batches(asked: Sequence[Question]) -> Iterator[list[Question]]:
+def _batches(asked: Sequence[AskedT], size: int) -> Iterator[list[AskedT]]:
     """Yield batches of similar length."""
-    ordered = sorted(asked, key=lambda one: (one.length, one.key))
-    for start in range(0, len(ordered), BATCH):
-        yield ordered[start : start + BATCH]
+    ordered = sorted(asked, key=lambda one: (_length(one), one.key))
+    for start in range(0, len(ordered), size):
+        yield ordered[start : start + size]
+
+
+def _length(one: Asked) -> int:
+    return len(one.prompt) + len(one.answer)

@@ -3,25 +3,33 @@
 Traces come from Parquet files (`traces.Traces`), documents from a memory store's snapshots. A trace
 sees the documents of its own tree, (repo_id, parent_sha): two steps of a `state` chain are two
 trees, so each has its own version of the file that was edited in between. What cannot be used is
-counted with a reason.
+counted with a reason. Some samples of each kind are held out, so that a training can be watched on
+questions it does not learn from (`training.probe`).
 
-Limits: of every usable trace a few numbers are held, and of every tree its content hashes.
+Limits: of every usable trace a few numbers are held, and of every tree its content hashes. Samples
+are held out by their first gold file, all its versions together; documents are not: that file may
+be visible to other samples.
 """
 
 import sys
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from awareness_model.config import TrainingConfig, UserError
 from awareness_model.memory.batch import Slots
 from awareness_model.neighbours import Neighbours, Repository
 from awareness_model.schema import digest
-from awareness_model.traces import Traces
+
+if TYPE_CHECKING:
+    from awareness_model.traces import Traces
+
+HELD_OUT_MOST: Final = 64
+"""Gold files of a kind whose samples are held out at most: what a small probe needs."""
 
 TREES_HELD: Final = 1_024
 """Trees whose paths are kept while traces are read; those of a repository come together."""
@@ -54,13 +62,17 @@ class Sample:
     """Content hashes of the documents that decide the answer."""
     stale: tuple[str, ...] = ()
     """Content hashes of other versions of these files: beside the gold they would contradict it."""
+    kind: str = ""
+    """Of the trace (`schema.traces`)."""
+    held_out: bool = False
+    """It is measured on, never trained on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Samples:
     """The traces that can be trained on, and why others cannot."""
 
-    traces: Traces
+    traces: "Traces"
     usable: tuple[Sample, ...]
     documents: Mapping[Tree, tuple[str, ...]]
     """Content hashes in memory, by tree, sorted."""
@@ -76,9 +88,25 @@ class Samples:
         """Return the digest of what training sees: prompts, answers, teacher, documents and which
         repositories are alike. It reads every trace, as a stream."""
         taught = self.traces.digest([sample.row for sample in self.usable])
-        about = [repr((sample.snapshot, sample.gold, sample.stale)) for sample in self.usable]
+        about = [
+            repr((one.snapshot, one.gold, one.stale, one.kind, one.held_out)) for one in self.usable
+        ]
         alike = [repr(astuple(one)) for one in self.neighbours.repositories.values()]
         return digest(taught, *about, repr(sorted(self.documents.items())), *alike)
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Return the kinds of trace that can be trained on, sorted."""
+        return tuple(sorted({one.kind for one in self.usable if not one.held_out}))
+
+    def of(self, kind: str, held_out: bool = False) -> list[int]:
+        """Return the places, in `usable`, of the samples of a kind; of every kind for an empty
+        name."""
+        return [
+            place
+            for place, one in enumerate(self.usable)
+            if kind in ("", one.kind) and one.held_out == held_out
+        ]
 
     def holds(self, tree: Tree, content_hash: str) -> bool:
         """Whether a tree's memory holds a document."""
@@ -99,6 +127,8 @@ def load_samples(
         UserError: a file is missing or is no trace file, a teacher used another tokenizer, or
             nothing is left to train on.
     """
+    from awareness_model.traces import Traces  # Parquet, which a reader of memory does without
+
     traces = Traces(paths)
     found = _Found(lru_cache(TREES_HELD)(store.snapshot))
     row = 0
@@ -112,7 +142,7 @@ def load_samples(
             f"no trace can be trained on ({dict(found.dropped) or 'there are none'}): "
             "distil more, and encode the documents they name"
         )
-    return found.samples(traces)
+    return found.samples(traces, training.held_out)
 
 
 @dataclass(slots=True)
@@ -144,7 +174,8 @@ class _Found:
         if reason := _unusable(length, named, gold):
             self.dropped[reason] += 1
         else:
-            self.usable.append((Sample(row, length, tree, gold), there))
+            sample = Sample(row, length, tree, gold, kind=sys.intern(trace["kind"]))
+            self.usable.append((sample, there))
 
     def _tree(self, tree: Tree, trace: Mapping[str, Any]) -> Mapping[str, str]:
         held = self.snapshot(*tree)
@@ -157,14 +188,20 @@ class _Found:
         self.sizes[repo_id] = max(size, self.sizes.get(repo_id, 0))
         return held
 
-    def samples(self, traces: Traces) -> Samples:
-        """Return what was found."""
+    def samples(self, traces: "Traces", share: float) -> Samples:
+        """Return what was found, a share of the gold files of each kind held out."""
+        files = [(one.kind, one.snapshot[0], min(there)) for one, there in self.usable]
+        held_out = _held_out(files, share)
+        usable = [
+            replace(self._with_stale(sample, there), held_out=file in held_out)
+            for file, (sample, there) in zip(files, self.usable, strict=True)
+        ]
         trees: defaultdict[int, list[Tree]] = defaultdict(list)
         for tree in sorted(self.documents):
             trees[tree[0]].append(tree)
         return Samples(
             traces,
-            tuple(self._with_stale(sample, paths) for sample, paths in self.usable),
+            tuple(usable),
             self.documents,
             {repo_id: tuple(held) for repo_id, held in trees.items()},
             Neighbours.of(
@@ -180,7 +217,16 @@ class _Found:
         if len(known) == len(sample.gold):
             return sample
         stale = tuple(sorted(known - set(sample.gold)))
-        return Sample(sample.row, sample.length, sample.snapshot, sample.gold, stale)
+        return replace(sample, stale=stale)
+
+
+def _held_out(files: Sequence[tuple[str, int, str]], share: float) -> set[tuple[str, int, str]]:
+    """Return a share of the (kind, repository, path) of each kind, drawn by their digests."""
+    chosen: set[tuple[str, int, str]] = set()
+    for kind in {one[0] for one in files}:
+        drawn = sorted({one for one in files if one[0] == kind}, key=lambda one: digest(repr(one)))
+        chosen.update(drawn[: min(int(share * len(drawn)), HELD_OUT_MOST)])
+    return chosen
 
 
 def _most_common(counted: Counter[str]) -> str:

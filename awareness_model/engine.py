@@ -1,28 +1,33 @@
-"""The engines that take a training step.
+"""What takes a training step: the seam, and plain AdamW behind it.
 
     engine(batch) → Losses      forward
-    engine.backward(total)      gradients
+    engine.backward(total)      gradients; those of several batches before a step add up
     engine.step(factor) → norm  one optimizer step at `factor` × the base learning rates
 
-Two engines keep that seam: DeepSpeed (ZeRO; gloo on CPU), and plain AdamW for `zero_stage: 0` on
-one device. Both save and load their optimizer state, so that a killed run goes on with the losses
-it would have had. Limits: gradients of several batches before a step add up in the plain one alone.
+Two engines keep the seam: this one, on one device, and DeepSpeed's (`sharded`). Both leave the same
+file of moments, so a killed run goes on with the losses it would have had, and under the other
+engine too. What trains is fp32; in `bf16` and `fp16` the forward pass runs under autocast. Limits:
+fp16's loss scale begins anew on a resume.
 """
 
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from awareness_model import checkpoint
-from awareness_model.config import TrainingConfig, UserError, deepspeed_config
+from awareness_model import moments
+from awareness_model.config import TrainingConfig, compute_type
 from awareness_model.decoder import ReasoningDecoder
 from awareness_model.feed import Batch
-from awareness_model.loss import Answers, Losses, Weights, losses
+from awareness_model.loss import Answers, Losses, Weights, entropy, losses
 from awareness_model.memory.batch import Memory
 
 BETAS = (0.9, 0.95)
+DECAYED = ("projections", "encoder")
+"""Groups whose weights decay; gates, norm gains, null slots and low-rank adapters do not
+(reference/model.md, section 3.5)."""
 
 BatchT = TypeVar("BatchT", contravariant=True)
 
@@ -44,11 +49,16 @@ class Reader(nn.Module):
     def __init__(self, decoder: ReasoningDecoder, weights: Weights) -> None:
         super().__init__()
         self.decoder, self.weights = decoder, weights
+        train_in_float32(decoder)
 
     def forward(self, batch: Batch) -> Losses:
         """Return the losses of a batch; the head runs at positions that predict answers only."""
         batch = batch.to(self.decoder.base.device)
         at = batch.rows, batch.positions
+        base = None
+        if batch.may_lack_gold:
+            with torch.no_grad():
+                base, _ = answered(self.decoder, batch.input_ids, at, None)
         logits, mass = answered(self.decoder, batch.input_ids, at, batch.memory, want_mass=True)
         assert mass is not None
         answers = Answers(
@@ -61,6 +71,8 @@ class Reader(nn.Module):
             gold_mass=(mass[..., 1:] * batch.gold[batch.rows]).sum(-1),
             null_mass=mass[..., 0],
             gold_visible=batch.gold.any(1)[batch.rows],
+            entropy=entropy(mass) if self.weights.sparsity else None,
+            base=base,
         )
         return losses(answers, self.weights)
 
@@ -72,110 +84,100 @@ class Engine(Protocol[BatchT]):
         """Return the losses of a batch."""
 
     def backward(self, total: Tensor) -> None:
-        """Compute gradients."""
+        """Compute gradients, adding to those since the last step."""
 
     def step(self, factor: float) -> float:
         """Clip, update at `factor` × the base rates, clear; return the gradient's norm before."""
 
+    def whole(self) -> AbstractContextManager[None]:
+        """Have what trains whole on every rank inside; every rank enters."""
+
     def save(self, folder: Path) -> None:
-        """Write what a resumed run needs beyond the trained weights."""
+        """Write what a resumed run needs beside the trained weights; every rank calls it."""
 
     def load(self, folder: Path) -> None:
-        """Take up what `save` wrote."""
+        """Take up what `save` wrote; the weights are already those of that step."""
 
 
 class PlainEngine(Generic[BatchT]):
     """AdamW on one device."""
 
     def __init__(self, reader: Learner[BatchT], training: TrainingConfig) -> None:
-        self.reader, self.clip = reader, training.grad_clip
+        self.reader, self.training = reader, training
         self.optimizer = optimizer(reader.decoder, training)
+        self.named = trained(reader.decoder)
+        self.device = reader.decoder.base.device.type
+        self.scaler = torch.amp.GradScaler(self.device, enabled=training.precision == "fp16")
 
     def __call__(self, batch: BatchT) -> Losses:
         """Return the losses of a batch."""
-        return self.reader(batch)
+        with autocast(self.device, self.training.precision):
+            return self.reader(batch)
 
     def backward(self, total: Tensor) -> None:
         """Compute gradients."""
-        total.backward()
+        self.scaler.scale(total).backward()
 
     def step(self, factor: float) -> float:
         """Clip, update, clear; return the gradient's norm before clipping."""
-        _set_rates(self.optimizer, factor)
-        parameters = [one for group in self.optimizer.param_groups for one in group["params"]]
-        norm = nn.utils.clip_grad_norm_(parameters, self.clip)
-        self.optimizer.step()
+        set_rates(self.optimizer, factor)
+        self.scaler.unscale_(self.optimizer)
+        norm = nn.utils.clip_grad_norm_(list(self.named.values()), self.training.grad_clip)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
         return float(norm)
 
-    def save(self, folder: Path) -> None:
-        """Write the optimizer's state; the weights are in the checkpoint beside it."""
-        folder.mkdir()
-        torch.save(self.optimizer.state_dict(), folder / "optimizer.pt")
-
-    def load(self, folder: Path) -> None:
-        """Load the checkpoint's weights and the optimizer's state."""
-        checkpoint.load_gca(self.reader.decoder, folder.parent)
-        self.optimizer.load_state_dict(torch.load(folder / "optimizer.pt", weights_only=True))
-
-
-class DeepSpeedEngine:
-    """DeepSpeed over however many ranks the launcher started."""
-
-    TAG = "state"
-
-    def __init__(self, reader: Reader, training: TrainingConfig) -> None:
-        import deepspeed
-
-        deepspeed.init_distributed()
-        self.comm = deepspeed.comm
-        self.engine, *_ = deepspeed.initialize(
-            model=reader,
-            optimizer=optimizer(reader.decoder, training),
-            config=deepspeed_config(training, self.comm.get_world_size()),
-        )
-
-    def __call__(self, batch: Batch) -> Losses:
-        """Return the losses of this rank's batch."""
-        return self.engine(batch)
-
-    def backward(self, total: Tensor) -> None:
-        """Compute gradients, reduced over ranks."""
-        self.engine.backward(total)
-
-    def step(self, factor: float) -> float:
-        """Clip, update, clear; return the gradient's norm before clipping."""
-        _set_rates(self.engine.optimizer, factor)
-        self.engine.step()
-        return float(self.engine.get_global_grad_norm())
+    def whole(self) -> AbstractContextManager[None]:
+        """Return a context that changes nothing: one device has all of it."""
+        return nullcontext()
 
     def save(self, folder: Path) -> None:
-        """Write weights and optimizer state of all ranks; the frozen base stays out."""
-        self.comm.barrier()
-        self.engine.save_checkpoint(
-            str(folder), tag=self.TAG, save_latest=False, exclude_frozen_parameters=True
-        )
-        self.comm.barrier()
+        """Write the moments; the weights are in the checkpoint beside them."""
+        moments.save(folder, moments.of(self.optimizer, self.named), moments.steps(self.optimizer))
 
     def load(self, folder: Path) -> None:
-        """Load what `save` wrote."""
-        found, _ = self.engine.load_checkpoint(
-            str(folder), tag=self.TAG, load_module_strict=False, load_lr_scheduler_states=False
-        )
-        if found is None:
-            raise UserError(f"{folder} has no optimizer state; remove {folder.parent} to train on")
+        """Take up the moments."""
+        moments.put(self.optimizer, self.named, *moments.load(folder))
 
 
 def optimizer(decoder: ReasoningDecoder, training: TrainingConfig) -> torch.optim.AdamW:
-    """Return AdamW over what trains: gates at `gate_lr_factor` times the rate, and no weight decay
-    on gates, norm gains and null slots (reference/model.md, section 3.5)."""
+    """Return AdamW over what trains: each group of `trainable_parameters` at its own rate, gates at
+    `gate_lr_factor` times the base rate; weight decay on `DECAYED` alone."""
+    rates = {
+        "gates": training.learning_rate * training.gate_lr_factor,
+        "encoder": training.encoder_learning_rate,
+        "lora": training.lora_learning_rate,
+    }
     groups = []
     for name, members in decoder.trainable_parameters().items():
-        rate = training.learning_rate * (training.gate_lr_factor if name == "gates" else 1.0)
-        decay = training.weight_decay if name == "projections" else 0.0
-        parameters = list(members.values())
-        groups.append({"params": parameters, "lr": rate, "rate": rate, "weight_decay": decay})
+        rate = rates.get(name, training.learning_rate)
+        decay = training.weight_decay if name in DECAYED else 0.0
+        if parameters := list(members.values()):
+            groups.append({"params": parameters, "lr": rate, "rate": rate, "weight_decay": decay})
     return torch.optim.AdamW(groups, betas=BETAS)
+
+
+def trained(decoder: ReasoningDecoder) -> dict[str, nn.Parameter]:
+    """Return every parameter that trains by its name, sorted."""
+    groups = decoder.trainable_parameters().values()
+    return dict(sorted((name, one) for group in groups for name, one in group.items()))
+
+
+def train_in_float32(decoder: ReasoningDecoder) -> None:
+    """Make what trains fp32, whatever the base model's type: its steps vanish in half precision."""
+    for parameter in trained(decoder).values():
+        parameter.data = parameter.data.float()
+
+
+def autocast(device: str, precision: str) -> torch.autocast:
+    """Return the context in which matrix products run in `precision`.
+
+    Raises:
+        UserError: no such precision.
+    """
+    kind: torch.dtype = getattr(torch, compute_type(precision))
+    return torch.autocast(device, kind if precision != "fp32" else None, precision != "fp32")
 
 
 def answered(
@@ -189,7 +191,8 @@ def answered(
 ) -> tuple[Tensor, Tensor | None]:
     """Return logits `[N, V]` at (rows, positions), `[N]` each, the head run nowhere else; and with
     `want_mass` the attention mass there, `[L, N, M + 1]` over the middle half of the layers."""
-    reading = None if memory is None else decoder.prepare(memory, want_mass)
+    layers = middle_half(decoder.reading_layers)
+    reading = None if memory is None else decoder.prepare(memory, layers if want_mass else False)
     more = {} if reading is None else {"memory": reading}
     output = decoder.base.model(
         input_ids=input_ids, attention_mask=attention_mask, use_cache=False, **more
@@ -197,7 +200,6 @@ def answered(
     logits = decoder.base.lm_head(output.last_hidden_state[at])
     if reading is None or reading.mass is None:
         return logits, None
-    layers = middle_half(decoder.reading_layers)
     return logits, torch.stack([reading.mass[layer][at] for layer in layers])
 
 
@@ -207,6 +209,7 @@ def middle_half(layers: tuple[int, ...]) -> tuple[int, ...]:
     return layers[cut : len(layers) - cut]
 
 
-def _set_rates(optimizer: Any, factor: float) -> None:
+def set_rates(optimizer: Any, factor: float) -> None:
+    """Set every group's rate to `factor` × its own."""
     for group in optimizer.param_groups:
         group["lr"] = group["rate"] * factor

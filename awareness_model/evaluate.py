@@ -2,9 +2,10 @@
 
 Reads `EvaluationItem` lines, asks each with the repository's own memory, another repository's,
 none, and the same documents as text in the context, and writes a report (`scores.summary` by
-layout) and beside it one row per question. The base model is the same under all conditions; `none`
-and `text` do not depend on the layout and run once. Finding is measured apart from reading: the
-router's recall of deciding documents, beside what blind choice would find.
+`schema.READINGS`) and beside it one row per question. The base model is the same under all
+conditions; `none` and `text` do not depend on how memory is read and run once. Finding is measured
+apart from reading: the recall of the router that answers use (`memory.routing`: words, names,
+files, vectors), beside that of its vectors alone and of blind choice.
 
 Limits: answers are scored, not written; all layouts must hold the same documents.
 """
@@ -12,10 +13,10 @@ Limits: answers are scored, not written; all layouts must hold the same document
 import argparse
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from awareness_model.config import (
     DecoderConfig,
@@ -35,15 +36,10 @@ from awareness_model.schema import (
 
 if TYPE_CHECKING:
     from awareness_model.conditions import Nats
+    from awareness_model.decoder import ReasoningDecoder
+    from awareness_model.evaluation.routed import Routed
     from awareness_model.memory.shelf import Shelf
     from awareness_model.question import Question
-
-ROUTED = 4
-"""Documents a router may choose: its recall is the share of questions whose gold is among them."""
-
-
-Hits: TypeAlias = dict[tuple[int, str, str], bool]
-"""By the question's key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +72,21 @@ class _Progress:
         say_progress("evaluate", self.done, self.total)
 
 
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """A way of reading: its name in the report, the layout, the trained reader's folder."""
+
+    name: str
+    layout: str
+    reader: Path | None
+
+
 @dataclass(slots=True)
 class _Measured:
-    """Nats of answers by (layout, condition); by layout, whether a router chose a deciding
-    document."""
+    """Nats of answers by (reading, condition); by reading, what its layout's router found."""
 
+    routed: "dict[str, Routed]"
     nats: "dict[tuple[str, str], Nats]" = field(default_factory=dict)
-    routed: dict[str, Hits] = field(default_factory=dict)
 
 
 def evaluate(job: Job) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -136,25 +140,48 @@ def _measure(
 ) -> _Measured:
     """Run every condition; kv first, because the latent reader's layers stay in the model."""
     from awareness_model import conditions
-    from awareness_model.checkpoint import load_gca
-    from awareness_model.decoder import ReasoningDecoder
+    from awareness_model.evaluation.routed import routed
 
     model, tokenizer = loaded
-    measured = _Measured(routed=_routed(job, shelves, loaded, asked))
-    say = _Progress(len(asked) * (2 + 2 * len(shelves))).add
+    readings = _readings(job, shelves)
+    found = routed(shelves, loaded, job.model, asked, job.texts)
+    measured = _Measured({one.name: found[one.layout] for one in readings})
+    say = _Progress(len(asked) * (2 + 2 * len(readings))).add
     none = conditions.answer_nats(conditions.alone(model), asked, model.device, say)
     text = conditions.text_nats(model, tokenizer, job.texts, asked, say)
-    for layout, shelf in shelves.items():
-        config = DecoderConfig(job.model, job.device, layout)
-        decoder = ReasoningDecoder.from_model(model, tokenizer, config)
-        if layout == "latent" and job.checkpoint is not None:
-            load_gca(decoder, job.checkpoint)
-        measured.nats[layout, "none"], measured.nats[layout, "text"] = none, text
+    for one in readings:
+        decoder = _decoder(job, one, loaded)
+        measured.nats[one.name, "none"], measured.nats[one.name, "text"] = none, text
         for name, documents in (("own", _own), ("other", _other)):
-            score = conditions.reading(decoder, shelf, documents)
+            score = conditions.reading(decoder, shelves[one.layout], documents)
             nats = conditions.answer_nats(score, asked, model.device, say)
-            measured.nats[layout, name] = nats
+            measured.nats[one.name, name] = nats
     return measured
+
+
+def _readings(job: Job, layouts: Iterable[str]) -> list[_Reading]:
+    from awareness_model.pretrained import shipped
+
+    found = []
+    for layout in layouts:
+        found.append(_Reading(layout, layout, job.checkpoint if layout == "latent" else None))
+        if layout == "kv" and (folder := shipped(job.model)) is not None:
+            found.append(_Reading("kv_trained", layout, folder))
+    return found
+
+
+def _decoder(job: Job, reading: _Reading, loaded: tuple[Any, Any]) -> "ReasoningDecoder":
+    from awareness_model.checkpoint import load_gca
+    from awareness_model.decoder import ReasoningDecoder
+    from awareness_model.pretrained import config_of
+
+    if reading.reader is None:
+        config = DecoderConfig(job.model, job.device, reading.layout)
+        return ReasoningDecoder.from_model(*loaded, config)
+    config = config_of(reading.reader, job.model, job.device)
+    decoder = ReasoningDecoder.from_model(*loaded, config)
+    load_gca(decoder, reading.reader)
+    return decoder
 
 
 def _own(question: "Question") -> Sequence[str]:
@@ -165,30 +192,10 @@ def _other(question: "Question") -> Sequence[str]:
     return question.other
 
 
-def _routed(
-    job: Job, shelves: "dict[str, Shelf]", loaded: tuple[Any, Any], asked: "Sequence[Question]"
-) -> dict[str, Hits]:
-    """Tell by layout and question whether the router's choice holds a deciding document."""
-    from awareness_model.encoder import ContextEncoder
-    from awareness_model.memory.router import RouteTopK
-
-    encoder = ContextEncoder.from_model(*loaded, EncoderConfig(model_name=job.model))
-    routes = {one.key: encoder.query_route(one.prompt) for one in asked}
-    hits: dict[str, Hits] = {}
-    for layout, shelf in shelves.items():
-        held = shelf.candidates({name for one in asked for name in one.candidates})
-        hits[layout] = {}
-        for one in asked:
-            pool = [candidate for candidate in held if candidate.document in one.candidates]
-            chosen = RouteTopK(pool).select(routes[one.key], ROUTED)
-            gold = {candidate.record_id for candidate in pool if candidate.document in one.gold}
-            hits[layout][one.key] = bool(gold & set(chosen.record_ids))
-    return hits
-
-
 def _report(
     job: Job, asked: "Sequence[Question]", dropped: Mapping[str, int], measured: _Measured
 ) -> dict[str, Any]:
+    from awareness_model.evaluation.routed import summary as router_summary
     from awareness_model.schema import CONDITIONS
     from awareness_model.scores import Outcome, by_kind, summary
 
@@ -199,8 +206,8 @@ def _report(
         "visible_documents": job.visible,
         "dropped": dict(dropped),
     }
-    for layout, hits in measured.routed.items():
-        nats = {name: measured.nats[layout, name] for name in CONDITIONS}
+    for reading, found in measured.routed.items():
+        nats = {name: measured.nats[reading, name] for name in CONDITIONS}
         outcomes = [
             Outcome(
                 one.item.repo_id,
@@ -210,24 +217,12 @@ def _report(
             )
             for one in asked
         ]
-        report[layout] = {
+        report[reading] = {
             **summary(outcomes, job.seed),
             "by_kind": by_kind(outcomes, job.seed),
-            "router": {
-                f"recall_at_{ROUTED}": sum(hits.values()) / len(hits),
-                "chance": sum(_chance(one) for one in asked) / len(asked),
-            },
+            "router": router_summary(found, asked),
         }
     return report
-
-
-def _chance(question: "Question") -> float:
-    """Probability that a blind choice holds one of the deciding documents."""
-    pool, gold = len(question.candidates), len(set(question.gold))
-    missed = 1.0
-    for place in range(min(ROUTED, pool)):
-        missed *= max(pool - gold - place, 0) / (pool - place)
-    return 1.0 - missed
 
 
 def _rows(job: Job, asked: "Sequence[Question]", measured: _Measured) -> list[dict[str, Any]]:
@@ -246,15 +241,15 @@ def _rows(job: Job, asked: "Sequence[Question]", measured: _Measured) -> list[di
                 "other_repo_id": one.other_repo,
                 "other": one.other,
                 **{
-                    layout: {
+                    reading: {
                         "nats": {
                             name: nats[one.key]
                             for (held, name), nats in measured.nats.items()
-                            if held == layout
+                            if held == reading
                         },
-                        "routed": hits[one.key],
+                        "routed": found.hits[one.key],
                     }
-                    for layout, hits in measured.routed.items()
+                    for reading, found in measured.routed.items()
                 },
             }
         )

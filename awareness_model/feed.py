@@ -8,6 +8,10 @@ those of the same language and nearest in size, then those of other languages; o
 of its trees. Another version of a gold document is never visible. Samples of like length share a
 batch.
 
+Held-out samples are never in a batch of the training; they are asked for by name (`held_out`).
+Slots are pooled by a number drawn for the step. A row that would see more than `most_slots` loses
+its last documents, never gold.
+
 A trace of text only (`top_k` 0) has no teacher distribution: its tokens count for CE alone.
 
 Shapes: B rows, T prompt and answer tokens (padded at the end), N answer tokens of all rows, k
@@ -19,14 +23,14 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from itertools import zip_longest
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import torch
 from torch import Tensor
 
 from awareness_model.config import TrainingConfig, UserError
 from awareness_model.data import Documents, Sample, Samples, Tree
-from awareness_model.memory.batch import Memory, collate
+from awareness_model.memory.batch import Memory, Slots, collate
 
 WINDOW: Final = 16
 """Batches among which samples are sorted by length: less padding, order still nearly free."""
@@ -39,6 +43,10 @@ POOLS: Final = 4
 
 TRIES: Final = 16
 """Draws per foreign document before the next pool: like repositories may hold the same ones."""
+
+
+Pool: TypeAlias = tuple[str, bool]
+"""A kind of trace (empty: all of them), and whether its held-out samples are meant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +72,8 @@ class Batch:
     memory: Memory
     gold: Tensor
     """[B, M] bool: slots of gold documents."""
+    may_lack_gold: bool = False
+    """Gold is hidden from a share of the samples of this step: told alike on all ranks."""
 
     def to(self, device: torch.device) -> "Batch":
         """Return the batch with its tensors on a device; the memory moves when it is read."""
@@ -85,36 +95,83 @@ class Feed:
     """A token id to pad with."""
     rank: int = 0
     ranks: int = 1
-    _epoch: dict[int, list[list[int]]] = field(
+    _pools: dict[Pool, list[int]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
-    """The newest epoch that was dealt, so that each is shuffled once."""
+    """Samples by kind, and whether they are held out."""
+    _epochs: dict[Pool, tuple[int, list[list[int]]]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    """The newest epoch of each pool that was dealt, so that it is shuffled once."""
 
-    def batch(self, step: int, visible: int) -> Batch:
-        """Return this rank's batch of a step, with `visible` documents per row."""
-        numbered = list(enumerate(self._chosen(step)))[self.rank :: self.ranks]
+    @property
+    def steps_per_epoch(self) -> int:
+        """Return the steps in which all samples are gone through once."""
+        return self._steps(("", False))
+
+    def batch(
+        self,
+        step: int,
+        visible: int,
+        piece: int = 0,
+        *,
+        kind: str = "",
+        gold_absent: float | None = None,
+        held_out: bool = False,
+    ) -> Batch:
+        """Return this rank's batch of a step, with `visible` documents per row: one piece of
+        `accumulate`. What a step sees, all ranks and pieces together, depends on neither.
+
+        Args:
+            kind: of the traces; empty: all of them.
+            gold_absent: share of the samples whose gold is hidden; None: as the settings say.
+            held_out: of the samples that are not trained on.
+        """
+        share = list(enumerate(self._chosen(step, kind, held_out)))[self.rank :: self.ranks]
+        numbered = share[piece :: self.training.accumulate]
+        absent = self.training.gold_absent if gold_absent is None else gold_absent
         views = [
-            self._view(self.samples.usable[sample], step, place, visible)
+            self._view(self.samples.usable[sample], step, place, visible, absent)
             for place, sample in numbered
         ]
         rows = [self.samples.usable[sample].row for _, sample in numbered]
         traces = self.samples.traces.take(rows)
-        return collate_batch(traces, views, self.store, self.training, self.filler)
+        p = pooling(step, self.training)
+        made = collate_batch(traces, views, self.store, self.training, self.filler, p)
+        return replace(made, may_lack_gold=absent > 0)
 
-    def _chosen(self, step: int) -> list[int]:
+    def _chosen(self, step: int, kind: str = "", held_out: bool = False) -> list[int]:
         """Return the samples of a step, all ranks together."""
-        together = self.training.batch_size * self.ranks
-        epoch, place = divmod(step, max(len(self.samples.usable) // together, 1))
-        if epoch not in self._epoch:
-            lengths = [sample.length for sample in self.samples.usable]
-            self._epoch.clear()
-            self._epoch[epoch] = batches_of(epoch, lengths, together, self.training.seed)
-        return self._epoch[epoch][place]
+        pool = kind, held_out
+        epoch, place = divmod(step, self._steps(pool))
+        if pool not in self._epochs or self._epochs[pool][0] != epoch:
+            members = self._members(pool)
+            lengths = [self.samples.usable[one].length for one in members]
+            dealt = batches_of(epoch, lengths, self.training.batch_size, self.training.seed)
+            found = [[members[one] for one in batch] for batch in dealt]
+            self._epochs[pool] = epoch, found
+        return self._epochs[pool][1][place]
 
-    def _view(self, sample: Sample, step: int, place: int, visible: int) -> "View":
+    def _members(self, pool: Pool) -> list[int]:
+        """Return the samples of a pool, found once."""
+        if pool not in self._pools:
+            self._pools[pool] = self.samples.of(*pool)
+        return self._pools[pool]
+
+    def _steps(self, pool: Pool) -> int:
+        return max(len(self._members(pool)) // self.training.batch_size, 1)
+
+    def _view(self, sample: Sample, step: int, place: int, visible: int, share: float) -> "View":
         draw = random.Random(f"documents {self.training.seed} {step} {place}")
-        absent = draw.random() < self.training.gold_absent
+        absent = draw.random() < share
         return view(sample, self.samples, visible, draw, absent)
+
+
+def pooling(step: int, training: TrainingConfig) -> int:
+    """Return the tokens of a slot at a step: one of those the settings name, drawn by its number
+    (Activation Beacon: one reader then serves every budget of bytes)."""
+    draw = random.Random(f"pooling {training.seed} {step}")
+    return draw.choice(training.pooling)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,13 +250,28 @@ def collate_batch(
     store: Documents,
     training: TrainingConfig,
     filler: int,
+    pooling: int = 1,
 ) -> Batch:
-    """Put traces and what they see together."""
+    """Put traces and what they see together, `pooling` tokens to a slot."""
     wanted = sorted({one for row in views for one in (*row.gold, *row.others)})
     found = dict(zip(wanted, store.chunks(wanted), strict=True))
-    memory = collate([[found[one] for one in (*row.gold, *row.others)] for row in views])
+    documents = [_fitting(row, found, training.most_slots * pooling) for row in views]
+    memory = collate(documents, pooling=pooling)
     golden = torch.tensor([len(row.gold) for row in views])[:, None]
     rows = [_tokens(trace, training) for trace in traces]
+    teacher = _teacher(traces, [len(answer) for _, answer in rows])
+    gold = (memory.document >= 0) & (memory.document < golden)
+    return put_together(rows, filler, teacher, memory, gold)
+
+
+def put_together(
+    rows: Sequence[tuple[Sequence[int], Sequence[int]]],
+    filler: int,
+    teacher: Mapping[str, Tensor],
+    memory: Memory,
+    gold: Tensor,
+) -> Batch:
+    """Return the batch of (prompt, answer) tokens, every answer token scored."""
     longest = max(len(prompt) + len(answer) - 1 for prompt, answer in rows)
     ids = torch.full((len(rows), longest), filler)
     at: list[tuple[int, int]] = []
@@ -212,10 +284,35 @@ def collate_batch(
         rows=torch.tensor([row for row, _ in at]),
         positions=torch.tensor([position for _, position in at]),
         targets=torch.tensor([token for _, answer in rows for token in answer]),
-        **_teacher(traces, [len(answer) for _, answer in rows]),
+        topk_ids=teacher["topk_ids"],
+        topk_logprobs=teacher["topk_logprobs"],
+        tail_mass=teacher["tail_mass"],
+        taught=teacher["taught"],
         memory=memory,
-        gold=(memory.document >= 0) & (memory.document < golden),
+        gold=gold,
     )
+
+
+def untaught(tokens: int) -> dict[str, Tensor]:
+    """Return the teacher's part of a batch that nothing is taught in."""
+    return {
+        "topk_ids": torch.zeros(tokens, 0, dtype=torch.long),
+        "topk_logprobs": torch.zeros(tokens, 0),
+        "tail_mass": torch.zeros(tokens),
+        "taught": torch.zeros(tokens, dtype=torch.bool),
+    }
+
+
+def _fitting(row: View, found: Mapping[str, Sequence[Slots]], most: int) -> list[Sequence[Slots]]:
+    """Return what a row sees: gold, and the others up to the first that is too much."""
+    shown = [found[one] for one in row.gold]
+    held = sum(len(chunk.keys) for document in shown for chunk in document)
+    for one in row.others:
+        held += sum(len(chunk.keys) for chunk in found[one])
+        if held > most and shown:
+            break
+        shown.append(found[one])
+    return shown
 
 
 def _teacher(traces: Sequence[Mapping[str, Any]], lengths: Sequence[int]) -> dict[str, Tensor]:

@@ -6,10 +6,19 @@ A training's exported folder therefore loads with `ReasoningDecoder.from_pretrai
 Limits: a record names the base model as it was named when it was made; `base=` says where it is.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from awareness_model import checkpoint
 from awareness_model.config import DecoderConfig, UserError, default_device, model_identity
+
+SHIPPED = Path(__file__).parent / "adapters"
+"""Readers that come with the package, a folder each."""
+RANKS = ("lora_rank", "encoder_rank")
+"""What a latent reader was trained with beside its reading layers, in its record's settings."""
+READER_RANK = "reader_rank"
+"""Of a kv reader, in its record's settings."""
 
 
 def save(
@@ -20,13 +29,40 @@ def save(
     Args:
         origin: the record the decoder was loaded from; its steps, settings and data stay.
     """
+    settings = kv_settings(decoder, origin.settings if origin else {})
+    settings |= {name: rank for name in RANKS if (rank := getattr(decoder.config, name))}
     checkpoint.save(
         folder,
         decoder,
         step=origin.step if origin else 0,
-        settings=origin.settings if origin else {},
+        settings=settings,
         data=origin.data if origin else "",
     )
+
+
+def kv_settings(decoder: checkpoint.Trained, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings with what makes a kv reader of the same shape again."""
+    rank = decoder.config.reader_rank
+    return {**settings, READER_RANK: rank} if rank else dict(settings)
+
+
+def ranks_of(record: checkpoint.CheckpointRecord) -> dict[str, Any]:
+    """Return what a decoder's settings must say to take a record's weights, by name."""
+    return {name: int(record.settings.get(name, 0)) for name in RANKS}
+
+
+def shipped(model: str) -> Path | None:
+    """Return the folder of the kv reader that comes with the package for this base model, if one
+    does. What counts is the model's identity, not its name or place.
+
+    Raises:
+        UserError: no model is there.
+    """
+    identity = model_identity(model)
+    for folder in sorted(SHIPPED.glob(f"*/{checkpoint.RECORD}")):
+        if checkpoint.read_record(folder.parent).model == identity:
+            return folder.parent
+    return None
 
 
 def config_of(folder: Path, base: str | None = None, device: str | None = None) -> DecoderConfig:
@@ -55,4 +91,6 @@ def config_of(folder: Path, base: str | None = None, device: str | None = None) 
         device=device or default_device(),
         layout=record.layout,
         placement=record.placement,
+        reader_rank=int(record.settings.get(READER_RANK, 0)),
+        **ranks_of(record),
     )

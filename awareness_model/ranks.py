@@ -10,15 +10,15 @@ import logging
 import os
 import shutil
 import signal
-import socket
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 
 from awareness_model.config import UserError
+from awareness_model.hosts import free_port
 
 PR_SET_PDEATHSIG = 1
 LOCK_WAIT_S = 20.0
@@ -32,6 +32,24 @@ def rank() -> int:
     return int(os.environ.get("RANK", "0"))
 
 
+def count() -> int:
+    """Return how many processes train together."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def mean(values: Sequence[float]) -> list[float]:
+    """Return the mean of each number over all ranks that have joined a group."""
+    from torch import distributed, tensor
+
+    if not distributed.is_initialized() or distributed.get_world_size() == 1:
+        return list(values)
+    from deepspeed.accelerator import get_accelerator
+
+    held = tensor(values, device=get_accelerator().current_device_name())
+    distributed.all_reduce(held)
+    return (held / distributed.get_world_size()).tolist()
+
+
 def set_environment(device: str) -> None:
     """Set what DeepSpeed reads from the environment, where a launcher has not set it: CPU as the
     accelerator, and a group of one on loopback. The interpreter's own tools go first on PATH, so
@@ -41,7 +59,7 @@ def set_environment(device: str) -> None:
     alone = {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0", "MASTER_ADDR": "127.0.0.1"}
     for name, value in alone.items():
         os.environ.setdefault(name, value)
-    os.environ.setdefault("MASTER_PORT", str(_free_port()))
+    os.environ.setdefault("MASTER_PORT", str(free_port()))
     tools = str(Path(sys.executable).parent)
     os.environ["PATH"] = os.pathsep.join((tools, os.environ.get("PATH", os.defpath)))
 
@@ -143,9 +161,3 @@ def _move_logger(log: Path) -> None:
         logger.removeHandler(handler)
         handler.close()
     logger.addHandler(logging.FileHandler(log, delay=True))
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

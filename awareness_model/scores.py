@@ -11,7 +11,7 @@ wrong memory. Limits: with few repositories the intervals are themselves uncerta
 """
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -69,6 +69,24 @@ def interval(values: Sequence[float]) -> list[float]:
     return [ordered[round(0.025 * last)], ordered[round(0.975 * last)]]
 
 
+def estimate(
+    clusters: Sequence[Mapping[str, float]],
+    value: Callable[[Mapping[str, float]], float | None],
+    seed: int,
+) -> dict[str, Any]:
+    """Return `{"value", "ci"}` of a number made of NLLs; both None where it is not defined.
+
+    Args:
+        clusters: nats by condition, and `tokens`, of each cluster (package, repository).
+        value: of the NLL by condition.
+    """
+    found = value(_nll(clusters)) if clusters else None
+    if found is None:
+        return {"value": None, "ci": None}
+    drawn = [value(_nll(sample)) for sample in resampled(clusters, seed)]
+    return {"value": found, "ci": interval([one for one in drawn if one is not None])}
+
+
 def by_kind(outcomes: Sequence[Outcome], seed: int) -> dict[str, dict[str, Any]]:
     """Return the summary of each kind of question."""
     kinds = sorted({one.kind for one in outcomes})
@@ -94,4 +112,5 @@ def _sums(outcomes: Sequence[Outcome]) -> dict[str, float]:
 
 def _nll(sums: Sequence[Mapping[str, float]]) -> dict[str, float]:
     tokens = sum(one["tokens"] for one in sums)
-    return {name: sum(one[name] for one in sums) / tokens for name in CONDITIONS}
+    names = [name for name in sums[0] if name != "tokens"]
+    return {name: sum(one[name] for one in sums) / tokens for name in names}

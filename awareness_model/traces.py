@@ -32,6 +32,7 @@ LENGTHS: Final = {"prompt_tokens": "student_prompt_ids", "answer_tokens": "respo
 INDEX: Final = (
     "repo_id",
     "parent_sha",
+    "kind",
     "gold_paths",
     "language",
     "repository_bytes",

@@ -1,36 +1,45 @@
 """train: a reader learns from traces and memory: `python -m awareness_model.train --job JOB.json`.
 
 The job (`schema.TrainJob`) names model, store, trace files and training settings; its `output_dir`
-receives `checkpoints/` (to resume from), `final/` (the trained reader), `metrics.jsonl`,
-`timing.jsonl`, `deepspeed.log` and, last, `report.json` (`schema.TrainReport`). A finished training
-is reported and left alone. `--prepare` builds DeepSpeed's small CPU operation ahead of time.
+receives `checkpoints/` (to resume from), `final/` (the trained reader), what `training.journal`
+writes, `deepspeed.log` and, last, `report.json` (`schema.TrainReport`). A finished training is
+reported and left alone. `--debug FOLDER` makes a small world there and takes three steps in it;
+`--ranks` and `--hostfile` train on several processes (`hosts`); `--prepare` builds DeepSpeed's
+small CPU operation ahead of time.
 
 The process ends with its parent and locks the output folder, so that two trainings never write
-there at once. Limits: the latent layout alone trains; one machine's ranks share the folder.
+there at once. Limits: the latent layout alone trains; all ranks share the folder.
 """
 
 import argparse
 import json
 import os
+import shutil
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from functools import partial
 from hashlib import blake2b, file_digest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from awareness_model import ranks
+from awareness_model import hosts, ranks
 from awareness_model.config import (
+    PLACES,
     DecoderConfig,
     EncoderConfig,
     MemoryConfig,
     TrainingConfig,
     UserError,
+    compute_type,
     model_identity,
+    piece_size,
 )
-from awareness_model.schema import TrainJob, TrainReport, digest, write_atomic
+from awareness_model.schema import TrainJob, TrainReport, digest, to_json, write_atomic
 
 if TYPE_CHECKING:
+    from awareness_model.decoder import ReasoningDecoder
     from awareness_model.engine import Engine, Reader
     from awareness_model.feed import Batch
 
@@ -38,6 +47,7 @@ LABEL = "train"
 LAYOUT = "latent"
 REPORT = "report.json"
 NOISE = "deepspeed.log"
+DEBUG_STEPS = 3
 
 
 def train(job: TrainJob) -> None:
@@ -52,12 +62,11 @@ def train(job: TrainJob) -> None:
             _fit(job, folder)
         return
     with ranks.locked(folder / ".lock"):
-        if _finished(folder, inputs):
-            _say(job.training.steps, job.training.steps)
+        if done := _finished(folder, inputs):
+            _say(done.steps, done.steps, {})
             return
-        report = _fit(job, folder)
-        content = {**asdict(report), "inputs": inputs}
-        text = json.dumps(content, indent=1, sort_keys=True) + "\n"
+        report = replace(_fit(job, folder), inputs=inputs)
+        text = json.dumps(asdict(report), indent=1, sort_keys=True) + "\n"
         write_atomic(folder / REPORT, text.encode())
 
 
@@ -80,9 +89,26 @@ def read_job(path: Path) -> TrainJob:
 
 
 def read_report(folder: Path) -> TrainReport | None:
-    """Return the report of a finished training, or None."""
+    """Return the report of a finished training, or None.
+
+    Raises:
+        UserError: it is of another form than this version writes.
+    """
     path = folder / REPORT
-    return TrainReport(**json.loads(path.read_bytes())) if path.is_file() else None
+    try:
+        return TrainReport(**json.loads(path.read_bytes()))
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError):
+        raise UserError(
+            f"{path} is the report of another version: choose another output_dir, or remove "
+            f"{folder} to train anew"
+        ) from None
+
+
+def _finished(folder: Path, inputs: str) -> TrainReport | None:
+    report = read_report(folder)
+    return report if report is not None and report.inputs == inputs else None
 
 
 def _fit(job: TrainJob, folder: Path) -> TrainReport:
@@ -91,47 +117,69 @@ def _fit(job: TrainJob, folder: Path) -> TrainReport:
     from awareness_model import checkpoint
     from awareness_model.base import tokenizer_fingerprint
     from awareness_model.data import load_samples
-    from awareness_model.decoder import ReasoningDecoder
     from awareness_model.encoder import encoder_fingerprint
     from awareness_model.engine import Reader
     from awareness_model.feed import Feed
     from awareness_model.loss import Weights
     from awareness_model.memory.shelf import Shelf
     from awareness_model.memory.store import LatentMemoryStore
-    from awareness_model.training import Run, fit
+    from awareness_model.training import Run, fit, planned
 
     training = job.training
     torch.manual_seed(training.seed)
-    decoder = ReasoningDecoder(DecoderConfig(job.model, job.device, LAYOUT))
+    decoder = _decoder(job)
     encoding = encoder_fingerprint(EncoderConfig(job.model, job.device), LAYOUT)
     store = Shelf(LatentMemoryStore(MemoryConfig(job.store)), LAYOUT, encoding)
     fingerprint = tokenizer_fingerprint(decoder.tokenizer)
     samples = load_samples([Path(one) for one in job.traces], store, training, fingerprint)
     ranks.set_environment(job.device)
-    filler, world = decoder.tokenizer.pad_token_id, int(os.environ["WORLD_SIZE"])
-    feed = Feed(samples, store, training, filler, ranks.rank(), world)
-    weights = Weights(training.kl_weight, training.citation_weight, training.null_weight)
-    reader = Reader(decoder, weights)
-    run = Run(folder, samples.digest, ranks.rank(), _say)
-    fit(reader, feed, training, run, _engine(reader, training, folder / NOISE))
-    found = checkpoint.read_record(run.final).digest if ranks.rank() == 0 else ""
+    rank, count = ranks.rank(), ranks.count()
+    feed = Feed(samples, store, training, decoder.tokenizer.pad_token_id, rank, count)
+    training = planned(training, feed.steps_per_epoch)
+    piece_size(training, count)
+    weights = Weights.of(training)
+    run = Run(folder, samples.digest, rank, count, _say)
+    fit(Reader(decoder, weights), feed, training, run, partial(_engine, folder / NOISE))
+    found = checkpoint.read_record(run.final).digest if rank == 0 else ""
     return TrainReport(training.steps, len(samples.usable), dict(samples.dropped), found, "")
 
 
-def _engine(reader: "Reader", training: TrainingConfig, log: Path) -> "Engine[Batch]":
-    """Return DeepSpeed's engine, or plain AdamW where ZeRO is off; what they say goes to `log`."""
-    from awareness_model.engine import DeepSpeedEngine, PlainEngine
+def _decoder(job: TrainJob) -> "ReasoningDecoder":
+    """Return the decoder on this rank's device, its base in the type that is computed in."""
+    import torch
 
-    if training.zero_stage == 0:
+    from awareness_model.base import load_model
+    from awareness_model.decoder import ReasoningDecoder
+
+    device = f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if job.device == "cuda" else job.device
+    config = DecoderConfig(job.model, device, LAYOUT)
+    config.activation_checkpointing = job.training.activation_checkpointing
+    config.lora_rank = job.training.lora_rank
+    config.encoder_rank = job.training.encoder_rank
+    kind = getattr(torch, compute_type(job.training.precision))
+    return ReasoningDecoder(config, load_model(job.model, device, kind))
+
+
+def _engine(log: Path, reader: "Reader", training: TrainingConfig) -> "Engine[Batch]":
+    """Return plain AdamW for one rank without ZeRO, else DeepSpeed's engine, whose words go to
+    `log`."""
+    from awareness_model.engine import PlainEngine
+    from awareness_model.sharded import DeepSpeedEngine
+
+    if training.zero_stage == 0 and ranks.count() == 1:
         return PlainEngine(reader, training)
+    # DeepSpeed 0.19 calls them by names that torch 2.13 is about to drop.
+    dropped = ".*(all_gather_into|reduce_scatter)_tensor"
+    warnings.filterwarnings("ignore", dropped, FutureWarning)
     with ranks.noise_to(log):
-        ranks.build_operation()
+        if reader.decoder.base.device.type == "cpu":
+            ranks.build_operation()
         return DeepSpeedEngine(reader, training)
 
 
 def _inputs(job: TrainJob) -> str:
     """Return a digest of what the job trains on: settings, base model, bytes of the traces."""
-    settings = {name: value for name, value in asdict(job.training).items() if name != "output_dir"}
+    settings = {name: value for name, value in asdict(job.training).items() if name not in PLACES}
     parts = [json.dumps(settings, sort_keys=True), model_identity(job.model)]
     for path in sorted(job.traces):
         try:
@@ -142,13 +190,8 @@ def _inputs(job: TrainJob) -> str:
     return digest(*parts)
 
 
-def _finished(folder: Path, inputs: str) -> bool:
-    report = read_report(folder)
-    return report is not None and report.inputs == inputs
-
-
-def _say(done: int, total: int) -> None:
-    step = {"label": LABEL, "done": done, "total": total}
+def _say(done: int, total: int, values: Mapping[str, float]) -> None:
+    step = {"label": LABEL, "done": done, "total": total, "values": dict(values)}
     print(json.dumps({"progress": step}), flush=True)
 
 
@@ -167,20 +210,61 @@ def _prepare() -> None:
             raise
 
 
+def _debug(folder: Path) -> Path:
+    """Make a small world in `debug/` below a folder, afresh, and a job of three steps in it; return
+    the job's file."""
+    from awareness_model.trial import make_job
+
+    folder = folder / "debug"
+    shutil.rmtree(folder, ignore_errors=True)
+    training = TrainingConfig(
+        batch_size=2,
+        steps=DEBUG_STEPS,
+        max_prompt_tokens=64,
+        max_answer_tokens=16,
+        checkpoint_every=1,
+        probe_every=1,
+        output_dir=str(folder / "training"),
+    )
+    world, file = folder / "world", folder / "job.json"
+    world.mkdir(parents=True)
+    write_atomic(file, to_json(make_job(world, training)).encode())
+    return file
+
+
+def _start(args: argparse.Namespace) -> None:
+    """Do what was asked for; with several ranks this process becomes DeepSpeed's launcher."""
+    if args.prepare:
+        _prepare()
+        return
+    file = args.job or _debug(args.debug)
+    alone = args.ranks == 1 and args.hostfile is None
+    if alone:
+        train(read_job(file))
+        return
+    job = read_job(file)
+    piece_size(job.training, hosts.ranks_of(args.ranks, args.hostfile))
+    command = hosts.command(["--job", str(file)], args.ranks, args.hostfile)
+    if job.device == "cpu":
+        os.environ["DS_ACCELERATOR"] = "cpu"
+    sys.stdout.flush()
+    os.execv(command[0], command)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Train, or prepare. Exit status 2 with one line on a user's error."""
     parser = argparse.ArgumentParser(prog="python -m awareness_model.train", description=__doc__)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--job", type=Path, help="JSON file that says what to train")
+    what.add_argument("--debug", type=Path, metavar="FOLDER", help="three steps in a small world")
     what.add_argument("--prepare", action="store_true", help="build DeepSpeed's CPU operation")
+    parser.add_argument("--ranks", type=int, default=1, help="processes on this machine")
+    parser.add_argument("--hostfile", type=Path, help="machines, a line `HOST slots=N` for each")
     parser.add_argument("--local_rank", type=int, help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
     ranks.end_with_parent()
     try:
-        if args.prepare:
-            _prepare()
-        else:
-            train(read_job(args.job))
+        _start(args)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -1,7 +1,8 @@
 """Run an entry point of the model package as a child process.
 
-The child prints `{"progress": {"label", "done", "total"}}` lines on stdout, which become a bar;
-everything else it says goes to a log file. It ends with its parent: on Linux the kernel is asked to
+The child prints `{"progress": {"label", "done", "total", "values"}}` lines on stdout, which become
+a bar and are told to who listens (`progress`); `values`, numbers by name, may be left out.
+Everything else it says goes to a log file. It ends with its parent: on Linux the kernel is asked to
 terminate it (`PR_SET_PDEATHSIG`), so a killed stage leaves no orphan that goes on writing.
 """
 
@@ -14,11 +15,13 @@ import subprocess
 import sys
 import warnings
 from collections import deque
+from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 from awareness_pipeline.config import UserError
-from awareness_pipeline.progress import bar
+from awareness_pipeline.progress import bar, in_words, tell
 
 PR_SET_PDEATHSIG = 1
 TAIL_LINES = 30
@@ -79,26 +82,42 @@ def _start(command: list[str], env: dict[str, str], log: int) -> "subprocess.Pop
 
 
 def _follow(child: "subprocess.Popen[str]", label: str, log: int) -> None:
-    """Turn the child's progress lines into a bar until it closes its output."""
+    """Turn the child's progress lines into bars until it closes its output: the first is called
+    `label`, and one that counts something else next is called as the child calls it."""
     assert child.stdout is not None
     with ExitStack() as shown:
-        advance, done = None, 0
+        advance, done, counted = None, 0, ""
         for line in child.stdout:
             step = _progress(line)
             if step is None:
                 os.write(log, line.encode())
                 continue
-            if advance is None:
-                advance = shown.enter_context(bar(label, step[1]))
-            advance(max(step[0] - done, 0))
-            done = step[0]
+            if advance is None or step.label != counted:
+                shown.close()
+                called = label if advance is None else step.label
+                advance = shown.enter_context(bar(called, step.total))
+                done, counted = 0, step.label
+            advance(max(step.done - done, 0), in_words(step.values))
+            tell(step.done, step.total, step.values)
+            done = step.done
 
 
-def _progress(line: str) -> tuple[int, int] | None:
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What a line of progress says."""
+
+    label: str
+    done: int
+    total: int
+    values: Mapping[str, float]
+
+
+def _progress(line: str) -> _Step | None:
     if not line.startswith('{"progress"'):
         return None
     step = json.loads(line)["progress"]
-    return int(step["done"]), int(step["total"])
+    values = step.get("values", {})
+    return _Step(step["label"], int(step["done"]), int(step["total"]), values)
 
 
 def _raise(entry: str, status: int, log: Path) -> None:

@@ -14,10 +14,12 @@ worse, never wrong.
 import re
 from collections.abc import Sequence
 from itertools import pairwise
-
-from tree_sitter import Node, Tree
+from typing import TYPE_CHECKING
 
 from awareness_model.chunk.language import parser_of
+
+if TYPE_CHECKING:
+    from tree_sitter import Node, Tree
 
 PARSED_CHARACTERS = 1 << 20
 DEEPEST = 20
@@ -93,7 +95,7 @@ def _hunks(lines: Sequence[str], ranks: list[int]) -> list[int]:
     return ranks
 
 
-def _syntax(rows: Sequence[str], tree: Tree, ranks: list[int]) -> list[int]:
+def _syntax(rows: Sequence[str], tree: "Tree", ranks: list[int]) -> list[int]:
     """Rank the rows that begin with a node; then let comments take over what is below them."""
     found: dict[int, int] = {}
     glued: dict[int, int] = {}
@@ -113,13 +115,13 @@ def _syntax(rows: Sequence[str], tree: Tree, ranks: list[int]) -> list[int]:
     return ranks
 
 
-def _deep(node: Node) -> bool:
+def _deep(node: "Node") -> bool:
     """Whether lines begin inside a node, as code."""
     return node.start_point.row != node.end_point.row and not LEAF.search(node.type)
 
 
 def _note(
-    node: Node, depth: int, rows: Sequence[str], found: dict[int, int], glued: dict[int, int]
+    node: "Node", depth: int, rows: Sequence[str], found: dict[int, int], glued: dict[int, int]
 ) -> None:
     row, column = node.start_point
     if row in found or node.is_error or WRAPPER.search(node.type):

@@ -1,4 +1,5 @@
 """The kv layout: self-attention over [sink, memory, own keys] in one softmax, without training.
+What a trained reader adds to it is in `kv_reader` and `kv_corrected`.
 
 Registered with transformers as an attention function. Memory keys are stored before RoPE and turned
 here to the positions before the prompt, so that the prompt follows the longest visible chunk while
@@ -26,7 +27,10 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
 from awareness_model.decoder.bias import join_bias, joined_mask, own_mask
+from awareness_model.decoder.kv_corrected import compare, corrected
+from awareness_model.decoder.kv_reader import KVReader, Match
 from awareness_model.decoder.prepared import Reading, current
+from awareness_model.decoder.rotary import rotate
 from awareness_model.encoder import sink_token
 from awareness_model.gca import pack, unpack
 from awareness_model.memory.batch import Memory
@@ -54,6 +58,9 @@ def memory_attention(
     queries, slots = query.shape[2], (reading.keys[layer], reading.values[layer])
     if attention_mask is None and queries > 1:
         key, value = key[:, :, :queries], value[:, :, :queries]
+    compare(reading, layer, value, attention_mask, queries)
+    if layer in reading.corrections:
+        return corrected(module, query, (key, value), attention_mask, reading, **kwargs), None
     if queries > 1 and layer not in reading.wanted:
         mask = joined_mask(_rows(reading.bias, query), attention_mask, queries, key.shape[2])
         key = torch.cat([_rows(slots[0], query), key], dim=2)
@@ -125,6 +132,7 @@ def prepare(
     sinks: tuple[Tensor, Tensor],
     memory: Memory,
     wanted: frozenset[int],
+    reader: KVReader | None = None,
 ) -> Reading:
     """Turn keys to positions before the prompt: slot i of a row whose longest chunk has n slots
     stands at i − n − 1, the sink at −n − 1, the prompt from 0 on.
@@ -138,21 +146,20 @@ def prepare(
     place = torch.cat([memory.position.new_zeros(len(memory.mask), 1), memory.position], dim=1)
     place = place - memory.position.amax(1, keepdim=True) - 1
     cos, sin = base.model.rotary_emb(memory.keys, position_ids=place)
-    keys, values = {}, {}
+    keys, values, corrections = {}, {}, {}
     for layer in reading_layers:
-        unturned = _with_sink(sinks[0][layer], memory.keys[:, :, layer])
+        pair = memory.keys[:, :, layer], memory.values[:, :, layer]
+        if reader is not None and (correction := reader.at(layer)) is not None:
+            corrections[layer], pair = correction, correction.slots(*pair)
+        unturned = _with_sink(sinks[0][layer], pair[0])
         keys[layer] = rotate(unturned, cos[:, None], sin[:, None])
-        values[layer] = _with_sink(sinks[1][layer], memory.values[:, :, layer])
+        values[layer] = _with_sink(sinks[1][layer], pair[1])
     bias = join_bias(memory.mask, memory.log_bias)
     mass: dict[int, Tensor] | None = {} if wanted else None
-    return Reading("kv", keys, values, bias, True, wanted, mass)
-
-
-def rotate(states: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Return RoPE-rotated states, `[..., n, D]`, by angles `[..., n, D]` (Llama's half split)."""
-    half = states.shape[-1] // 2
-    turned = torch.cat([-states[..., half:], states[..., :half]], dim=-1)
-    return states * cos + turned * sin
+    match, angles = None, base.model.rotary_emb
+    if reader is not None and corrections:
+        match = Match.of(reader.match_layer, memory)
+    return Reading("kv", keys, values, bias, True, wanted, mass, corrections, angles, match)
 
 
 def _with_sink(first: Tensor, slots: Tensor) -> Tensor:

@@ -97,7 +97,9 @@ def prepare(
         raise ValueError(
             f"memory holds {stored} layers' states, the decoder reads {len(reading_layers)}"
         )
-    projected = not torch.is_grad_enabled()
+    # ZeRO 3 (`ds_id`) has a layer's parameters whole only while its own forward runs.
+    shared_out = hasattr(base.model.layers[reading_layers[0]].gca.k_gain, "ds_id")
+    projected = not torch.is_grad_enabled() and not shared_out
     keys, values = {}, {}
     for n, layer in enumerate(reading_layers):
         pair = memory.keys[:, :, n % stored], memory.values[:, :, n % stored]

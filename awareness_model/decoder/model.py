@@ -16,8 +16,10 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 from awareness_model import pretrained
 from awareness_model.base import load_model
 from awareness_model.checkpoint import CheckpointRecord, load_gca
-from awareness_model.config import DecoderConfig, frozen, placement_layers
-from awareness_model.decoder import kv, latent
+from awareness_model.config import DecoderConfig, UserError, frozen, placement_layers
+from awareness_model.decoder import kv, latent, low_rank
+from awareness_model.decoder.heads import EncoderHeads
+from awareness_model.decoder.kv_reader import KVReader
 from awareness_model.decoder.prepared import Reading, bound, focus, mass_at, placed, places
 from awareness_model.families import family_of
 from awareness_model.memory.batch import Memory, from_slots
@@ -54,13 +56,25 @@ class ReasoningDecoder(nn.Module):
         self.placement = config.placement or DEFAULT_PLACEMENT[config.layout]
         self.reading_layers = placement_layers(self.placement, len(self.base.model.layers))
         self.origin: CheckpointRecord | None = None
+        self.reader: KVReader | None = None
+        if (config.lora_rank or config.encoder_rank) and config.layout != "latent":
+            raise UserError(
+                "lora_rank and encoder_rank are for the latent layout: kv memory is the base's own"
+            )
+        self.heads: EncoderHeads | None = None
         if config.layout == "latent":
             latent.splice(self.base, self.reading_layers)
+            if config.lora_rank:
+                low_rank.install(self.base.model.layers, config.lora_rank)
+            if config.encoder_rank:
+                self.heads = self._heads(config.encoder_rank)
         else:
             sink_keys, sink_values = kv.sink(self.base, self.tokenizer)
             self.register_buffer("sink_keys", sink_keys, persistent=False)
             self.register_buffer("sink_values", sink_values, persistent=False)
             self.base.set_attn_implementation(kv.ATTENTION)
+            if config.reader_rank:
+                self.reader = KVReader(self.base, self.reading_layers, config.reader_rank)
         if config.activation_checkpointing:
             latent.replay_from(self.base, min(self.reading_layers))
 
@@ -178,20 +192,33 @@ class ReasoningDecoder(nn.Module):
         if wanted - set(self.reading_layers):
             raise ValueError(f"mass of layers {sorted(wanted)}, {self.reading_layers} read")
         memory = placed(memory, self.base.lm_head.weight)
+        if self.heads is not None:
+            memory = self.heads(memory)
         if self.config.layout == "latent":
             return latent.prepare(self.base, self.reading_layers, memory, wanted)
         sinks = self.sink_keys, self.sink_values
-        return kv.prepare(self.base, self.reading_layers, sinks, memory, wanted)
+        return kv.prepare(self.base, self.reading_layers, sinks, memory, wanted, self.reader)
 
     def trainable_parameters(self) -> dict[str, dict[str, nn.Parameter]]:
         """Return what trains, by group and full name: `projections`, `gates` (their own learning
-        rate), `gains` (norm gains, biases, null slots); only projections take weight decay."""
+        rate), `gains` (norm gains, biases, null slots), and where there are any `encoder` (its
+        heads) and `lora`; only projections and heads take weight decay."""
         groups: dict[str, dict[str, nn.Parameter]] = {"projections": {}, "gates": {}, "gains": {}}
         for name, parameter in self.named_parameters():
-            if parameter.requires_grad:
-                kind = "gates" if name.endswith(".alpha") else "gains"
-                groups["projections" if name.endswith(".weight") else kind][name] = parameter
+            if not parameter.requires_grad:
+                continue
+            if own := "lora" if low_rank.MARK in name else "encoder" * name.startswith("heads."):
+                groups.setdefault(own, {})[name] = parameter
+                continue
+            kind = "gates" if name.endswith(".alpha") else "gains"
+            groups["projections" if name.endswith(".weight") else kind][name] = parameter
         return groups
+
+    def _heads(self, rank: int) -> EncoderHeads:
+        """Return heads for the base's own states, on its device and in its type."""
+        weight = self.base.lm_head.weight
+        heads = EncoderHeads(len(self.reading_layers), weight.shape[1], rank)
+        return heads.to(weight.device, weight.dtype)
 
     def _placed_prompt(self, input_ids: Tensor, mask: Tensor | None) -> dict[str, Tensor]:
         """Return the position ids of a padded prompt in the kv layout, whose memory has places."""

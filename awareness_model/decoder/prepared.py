@@ -8,14 +8,16 @@ A Reading of B rows serves C = c·B rows of queries: beams and samples of one pr
 each other, and reordering beams moves them within their prompt, whose memory they all share.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from awareness_model.decoder.kv_reader import LayerReader, Match
 from awareness_model.memory.batch import Memory
 
 
@@ -36,6 +38,14 @@ class Reading:
     projected: bool = True
     wanted: frozenset[int] = frozenset()
     mass: dict[int, Tensor] | None = None
+    corrections: Mapping[int, LayerReader] = field(default_factory=dict)
+    """kv: the layers whose queries are corrected; none of them while untrained."""
+    angles: Any = None
+    """kv: the base model's rotary embedding, for those layers."""
+    match: Match | None = None
+    """kv: what tells which document a row speaks of, for those layers."""
+    behind: list[Tensor] = field(default_factory=list)
+    """kv: its answer in the present pass."""
 
 
 _BOUND: ContextVar[Reading | None] = ContextVar("awareness_reading", default=None)

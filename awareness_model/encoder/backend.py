@@ -16,6 +16,8 @@ from awareness_model.chunk import Chunk
 from awareness_model.config import UserError
 
 CPU_BATCH, ACCELERATOR_BATCH = 1, 16
+TRAINING_BATCH = 64
+"""Chunks read at a time where gradients are kept: floats need not be those of a chunk alone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ on from the first one's cache, and `kv` has the same floats with it or without.
 
 The routing vector is the L2-normed mean of the middle layer's normed input, float32, `[d]`.
 
-Not covered: training the encoder, other bodies.
+Not covered: other bodies.
 """
 
 from collections.abc import Sequence
@@ -32,6 +32,7 @@ from torch import Tensor
 from awareness_model.chunk import Chunk
 from awareness_model.config import EncoderConfig, UserError, placement_layers
 from awareness_model.encoder.backend import Encoded, batch_of, padded, sink_token
+from awareness_model.pooling import pooled
 
 
 class Body:
@@ -55,9 +56,8 @@ class Body:
         self.batch = batch_of(model)
         self.longest = config.max_chunk_tokens
 
-    @torch.no_grad()
     def encode(self, chunks: Sequence[Chunk], layouts: Sequence[str]) -> dict[str, list[Encoded]]:
-        """Return the encoded chunks by layout, from one batch."""
+        """Return the encoded chunks by layout, from one batch; with gradients where they are on."""
         if "kv" in layouts and self.config.backend != "self":
             raise UserError(
                 f"backend `{self.config.backend}` gives no kv: those are the decoder's own keys "
@@ -71,11 +71,15 @@ class Body:
             echo = self.config.bidirectional == "echo"
             output = self._read_again(chunks, first.past_key_values) if echo else first
             skip = 0 if echo else 1
+            # taken apart at once: the backward of one row after another costs a batch each
+            rows = self._latents(output.hidden_states).unbind(0)
             made["latent"] = [
-                self._latent(output, row, chunk, skip) for row, chunk in enumerate(chunks)
+                self._latent(output, rows[row], row, chunk, skip)
+                for row, chunk in enumerate(chunks)
             ]
         return made
 
+    @torch.no_grad()
     def routes(self, chunks: Sequence[Chunk]) -> list[Tensor]:
         """Return the chunks' routing vectors, as in layout `latent`."""
         return [one.route for one in self.encode(chunks, ["latent"])["latent"]]
@@ -92,9 +96,9 @@ class Body:
         route = self._route(output.hidden_states[self._middle][row, kept])
         return Encoded(keys, values, route, len(chunk.ids), (chunk.start, chunk.end))
 
-    def _latent(self, output: Any, row: int, chunk: Chunk, skip: int) -> Encoded:
+    def _latent(self, output: Any, states: Tensor, row: int, chunk: Chunk, skip: int) -> Encoded:
         kept = slice(skip, skip + len(chunk.ids))
-        keys = self._latents(output.hidden_states, row, kept)
+        keys = pooled(states[kept], self.config.pooling)
         route = self._route(output.hidden_states[self._middle][row, kept])
         return Encoded(keys, None, route, len(chunk.ids), (chunk.start, chunk.end))
 
@@ -127,13 +131,10 @@ class Body:
         keys = _turned_back(keys, cos, sin)
         return keys.permute(2, 0, 1, 3).contiguous(), values.permute(2, 0, 1, 3).contiguous()
 
-    def _latents(self, hidden: Sequence[Tensor], row: int, kept: slice) -> Tensor:
-        """Return the normed inputs of the reading layers, pooled, `[⌈n/p⌉, S, d]`."""
+    def _latents(self, hidden: Sequence[Tensor]) -> Tensor:
+        """Return the normed inputs of the reading layers, `[B, T, S, d]`."""
         layers = self.model.model.layers
-        states = [layers[n].input_layernorm(hidden[n][row, kept]) for n in self._reading]
-        stacked = torch.stack(states, dim=1)
-        pooled = [part.mean(0) for part in stacked.split(self.config.pooling)]
-        return stacked if self.config.pooling == 1 else torch.stack(pooled)
+        return torch.stack([layers[n].input_layernorm(hidden[n]) for n in self._reading], dim=2)
 
     def _route(self, states: Tensor) -> Tensor:
         normed = self.model.model.layers[self._middle].input_layernorm(states)

@@ -17,7 +17,7 @@ from torch import Tensor
 from awareness_model.base import load_model
 from awareness_model.chunk import Chunk, split
 from awareness_model.config import EncoderConfig, UserError, frozen
-from awareness_model.encoder.backend import Backend, Encoded, Routed
+from awareness_model.encoder.backend import TRAINING_BATCH, Backend, Encoded, Routed
 from awareness_model.encoder.body import Body
 from awareness_model.encoder.minilm import MiniLM
 from awareness_model.schema import LAYOUTS
@@ -31,19 +31,35 @@ class ContextEncoder:
     Attributes: `config` (frozen), `model`, `tokenizer`.
     """
 
-    def __init__(self, config: EncoderConfig, loaded: tuple[Any, Any] | None = None) -> None:
-        """Raises UserError for a setting that cannot be, or a model that is not there."""
+    def __init__(
+        self,
+        config: EncoderConfig,
+        loaded: tuple[Any, Any] | None = None,
+        differentiable: bool = False,
+    ) -> None:
+        """Make an encoder.
+
+        Args:
+            differentiable: for training: where gradients are on, what is encoded keeps them, and
+                chunks are read in padded batches on every device.
+
+        Raises:
+            UserError: a setting that cannot be, or a model that is not there.
+        """
         if config.bidirectional not in BIDIRECTIONAL:
             raise UserError(f"bidirectional is `echo`, `full` or `none`: {config.bidirectional!r}")
         self.config = frozen(config)
-        self._backend = _backend(self.config, loaded)
+        self._backend, self._differentiable = _backend(self.config, loaded), differentiable
+        self._batch = TRAINING_BATCH if differentiable else self._backend.batch
         self._router = MiniLM.load(config.routing, config.device) if config.routing else None
         self.model, self.tokenizer = self._backend.model, self._backend.tokenizer
 
     @classmethod
-    def from_model(cls, model: Any, tokenizer: Any, config: EncoderConfig) -> "ContextEncoder":
+    def from_model(
+        cls, model: Any, tokenizer: Any, config: EncoderConfig, differentiable: bool = False
+    ) -> "ContextEncoder":
         """Build on a model that is already loaded, such as a decoder's `base`."""
-        return cls(config, loaded=(model, tokenizer))
+        return cls(config, (model, tokenizer), differentiable)
 
     def encode_document(
         self, text: str, tokenizer: Any = None, layout: str = "latent", path: str = ""
@@ -97,7 +113,9 @@ class ContextEncoder:
                 raise ValueError(f"layout {layout!r} with pooling {self.config.pooling}")
         done: dict[str, list[list[Encoded]]] = {one: [[] for _ in texts] for one in layouts}
         for batch in self._batches(texts, paths):
-            for layout, made in self._backend.encode([c for _, c in batch], layouts).items():
+            with torch.set_grad_enabled(self._differentiable and torch.is_grad_enabled()):
+                found = self._backend.encode([chunk for _, chunk in batch], layouts)
+            for layout, made in found.items():
                 for (n, _), encoded in zip(batch, made, strict=True):
                     done[layout][n].append(encoded)
         for held in done.values():
@@ -138,8 +156,8 @@ class ContextEncoder:
             for chunk in split(text, self.tokenizer, limit, path)
         ]
         flat.sort(key=lambda item: (len(item[1].ids), item[0], item[1].start))
-        for start in range(0, len(flat), self._backend.batch):
-            yield flat[start : start + self._backend.batch]
+        for start in range(0, len(flat), self._batch):
+            yield flat[start : start + self._batch]
 
 
 def _backend(config: EncoderConfig, loaded: tuple[Any, Any] | None) -> Backend:

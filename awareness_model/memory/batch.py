@@ -14,6 +14,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from awareness_model.pooling import pooled
+
 
 class Slots(Protocol):
     """What one encoded chunk gives: keys `[n, …]`, and values or None where they are the keys."""
@@ -100,17 +102,25 @@ def collate(
     rows: Sequence[Sequence[Sequence[Slots]]],
     log_bias: Sequence[Sequence[float]] | None = None,
     dtype: torch.dtype = torch.float32,
+    pooling: int = 1,
 ) -> Memory:
     """Pad rows of documents of chunks into one Memory.
 
     Args:
         rows: for each row its visible documents, each a sequence of chunks. A row may be empty.
         log_bias: for each row one number per document.
+        pooling: slots of a chunk that are read as one, their mean: what an encoder of that pooling
+            would have given, where these slots are tokens (`latent` only: kv keys have places).
 
     Raises:
         ValueError: no row has any slot, or slots of different shapes are mixed.
     """
-    chunks = [(r, d, c) for r, row in enumerate(rows) for d, doc in enumerate(row) for c in doc]
+    chunks = [
+        (r, d, _Pooled.of(c, pooling) if pooling > 1 else c)
+        for r, row in enumerate(rows)
+        for d, doc in enumerate(row)
+        for c in doc
+    ]
     shapes = {tuple(chunk.keys.shape[1:]) for _, _, chunk in chunks}
     if len(shapes) != 1:
         raise ValueError(f"one shape of slots is needed, found {sorted(shapes)}")
@@ -133,6 +143,19 @@ def collate(
         if bias is not None and log_bias is not None:
             bias[row, place] = log_bias[row][document]
     return Memory(memory.keys, memory.values, memory.mask, memory.document, memory.position, bias)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pooled:
+    """A chunk of fewer slots."""
+
+    keys: Tensor
+    values: Tensor | None
+
+    @classmethod
+    def of(cls, chunk: Slots, tokens: int) -> "_Pooled":
+        values = None if chunk.values is None else pooled(chunk.values, tokens)
+        return cls(pooled(chunk.keys, tokens), values)
 
 
 def _shared(chunks: Sequence[tuple[int, int, Slots]]) -> bool:

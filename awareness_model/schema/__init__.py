@@ -21,7 +21,13 @@ from awareness_model.schema.asking import (
 from awareness_model.schema.audit import AuditAnswer, AuditRequest, Reading
 from awareness_model.schema.digests import content_hash, digest
 from awareness_model.schema.learning import CONDITIONS, EvaluationItem, TrainJob, TrainReport
-from awareness_model.schema.memory import LAYOUTS, EncodeDocument, EncodeReport, SnapshotRow
+from awareness_model.schema.memory import (
+    LAYOUTS,
+    READINGS,
+    EncodeDocument,
+    EncodeReport,
+    SnapshotRow,
+)
 from awareness_model.schema.rows import from_json, read_rows, to_json, write_atomic, write_rows
 from awareness_model.schema.traces import TRACE_COLUMNS
 
@@ -29,6 +35,7 @@ __all__ = [
     "CONDITIONS",
     "FILES_BEFORE",
     "LAYOUTS",
+    "READINGS",
     "TASK_BEFORE",
     "TRACE_COLUMNS",
     "AlignRequest",

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 LAYOUTS = ("kv", "latent")
 """Memory layouts: `kv`, the decoder's own keys and values; `latent`, encoder states."""
+READINGS = ("kv", "kv_trained", "latent")
+"""What an evaluation tells apart: `kv` untrained, `kv` by the reader that comes with the package
+(where one does for the model), `latent` by the checkpoint."""
 
 
 @dataclass(frozen=True, slots=True)

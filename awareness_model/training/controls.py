@@ -6,7 +6,8 @@ Each number is a mean over the scored tokens, in nats, of the same rows. The oth
 the next row of the batch whose memory differs; rows without such a neighbour are left out of all
 three numbers. No memory is reported but is no yardstick: a reader that merely learns the form of
 answers gains on it with any memory (reference/model.md, section 7.1). Limits: rows of a batch on
-the same repository make the control milder than `awareness_model.evaluate`, and S has no interval.
+the same repository make the control milder than `awareness_model.evaluate`; the interval of S is
+normal and takes rows for independent.
 """
 
 from collections.abc import Iterable
@@ -43,6 +44,8 @@ class Evaluation:
     """Scored tokens of the rows counted."""
     left_out: int
     """Rows without another memory in their batch."""
+    low: float
+    """Lower end of the 95 % interval of S, each row's mean weighing alike."""
 
     @property
     def S(self) -> float:
@@ -59,18 +62,34 @@ def evaluate(decoder: ReasoningDecoder, batches: Iterable[Rows], step: int) -> E
     """
     sums = torch.zeros(3, dtype=torch.float64)
     tokens = left_out = 0
+    gains: list[Tensor] = []
     for rows in batches:
         others = other_rows(rows.memory)
         left_out += int((others < 0).sum())
         counted = (others >= 0).to(rows.targets.device)[rows.at[0]]
         shuffled = _taken(rows.memory, torch.where(others < 0, 0, others))
-        for place, memory in enumerate((rows.memory, shuffled, None)):
-            sums[place] += _nats(decoder, rows, memory)[counted].double().sum().cpu()
+        said = [_nats(decoder, rows, memory) for memory in (rows.memory, shuffled, None)]
+        nats = torch.stack(said)[:, counted].double().cpu()
+        sums += nats.sum(1)
         tokens += int(counted.sum())
+        gains.append(_by_row(nats[1] - nats[0], rows.at[0][counted].cpu()))
     if not tokens:
         raise UserError(INCOMPARABLE)
     own, other, none = (sums / tokens).tolist()
-    return Evaluation(step, own, other, none, tokens, left_out)
+    return Evaluation(step, own, other, none, tokens, left_out, _low(torch.cat(gains)))
+
+
+def _by_row(values: Tensor, rows: Tensor) -> Tensor:
+    """Return the mean of the values of each row that has any."""
+    found, place, count = rows.unique(return_inverse=True, return_counts=True)
+    return values.new_zeros(len(found)).index_add(0, place, values) / count
+
+
+def _low(gains: Tensor) -> float:
+    """Return the mean less 1.96 standard errors; one row shows nothing above 0."""
+    if len(gains) < 2:
+        return min(float(gains.mean()), 0.0)
+    return float(gains.mean() - 1.96 * gains.std() / len(gains) ** 0.5)
 
 
 def refuse_incomparable(batches: Iterable[Rows]) -> None:

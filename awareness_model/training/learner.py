@@ -6,7 +6,8 @@ The teacher is any callable with `.logits`, over the same vocabulary; it runs wi
 is never changed. It may read the documents as text while the student reads them as memory. Citation
 counts on rows that have a gold slot, null on rows whose batch names gold slots and has none there;
 both are 0 for batches without `gold`. Limits: the teacher's whole distribution is held for the
-scored tokens (top-k from files is `loss.topk_kl`); no sparsity term.
+scored tokens (top-k from files is `loss.topk_kl`); no sparsity term, and no tokens held to the base
+model.
 """
 
 from typing import Any
@@ -18,7 +19,14 @@ from torch import Tensor
 from awareness_model.config import UserError
 from awareness_model.decoder import ReasoningDecoder
 from awareness_model.engine import answered
-from awareness_model.loss import Losses, Weights, masked_mean, negative_log_mass, whole_kl
+from awareness_model.loss import (
+    Losses,
+    Weights,
+    masked_mean,
+    negative_log_mass,
+    weighed,
+    whole_kl,
+)
 from awareness_model.training.rows import Rows
 
 
@@ -46,9 +54,8 @@ class Learner:
         ce = F.cross_entropy(logits.float(), batch.targets)
         kl = torch.zeros_like(ce) if self.teacher is None else _kl(self.teacher, batch, logits)
         citation, null = _mass_losses(batch, mass, ce)
-        weights = self.weights
-        total = ce + weights.kl * kl + weights.citation * citation + weights.null * null
-        return Losses(total, ce, kl, citation, null)
+        none = torch.zeros_like(ce)
+        return weighed(self.weights, ce, kl, citation, null, harm=none, sparsity=none)
 
 
 def _kl(teacher: Any, rows: Rows, logits: Tensor) -> Tensor:

@@ -2,7 +2,8 @@
 
     data     discover, download (clone), process, refresh, reprocess, full, extract
     consent  opt-out
-    learn    tasks, traces, audit, encode, train, eval
+    learn    tasks, traces, audit, encode, eval
+    training train, checkpoint
     look     stats, report, ledger, digest, doctor
     export   export
     memory   index, ask, edit, remember, watch, memory, serve
@@ -18,7 +19,7 @@ from collections.abc import Callable
 import typer
 from dotenv import load_dotenv
 
-from awareness_pipeline.cli import consent, data, export, learn, look, memory, serve
+from awareness_pipeline.cli import consent, data, export, learn, look, memory, serve, training
 from awareness_pipeline.cli.errors import Commands
 
 app = typer.Typer(
@@ -45,7 +46,8 @@ PANELS: dict[str, dict[str, Callable[..., None]]] = {
         "traces": learn.traces,
         "audit": learn.audit,
         "encode": learn.encode,
-        "train": learn.train,
+        "train": training.train,
+        "checkpoint": training.checkpoint,
         "eval": learn.evaluate,
     },
     "The memory": {

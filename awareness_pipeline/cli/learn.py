@@ -1,6 +1,7 @@
 """Commands from task prompts to the evaluation."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -119,26 +120,30 @@ def encode(
     work.tell(settings, work.run_stages(settings, ["encode"]), as_machine=as_json)
 
 
-def train(
-    retrain: Annotated[
-        bool, typer.Option("--retrain", help="Train anew although there is a checkpoint.")
-    ] = False,
-    recipe: Recipe = None,
-    version: Version = None,
-    root: Root = None,
-    local: Local = None,
-    as_json: Json = False,
-) -> None:
-    """Train the gated cross-attention; a grown memory alone does not retrain a checkpoint."""
-    from awareness_pipeline.cli import again, work
-
-    settings = settings_of(recipe, version, root, local)
-    if retrain:
-        again.forget(settings, "train")
-    work.tell(settings, work.run_stages(settings, ["train"]), as_machine=as_json)
-
-
 def evaluate(
+    eval_type: Annotated[
+        Literal["needle", "perplexity", "all"] | None,
+        typer.Option(help="Measure on installed packages instead: no repository is needed."),
+    ] = None,
+    output_dir: Annotated[
+        Path | None, typer.Option(help="With --eval-type: where the report goes.")
+    ] = None,
+    reader: Annotated[
+        list[str] | None,
+        typer.Option(help="With --eval-type: a trained reader's folder, or none; repeatable."),
+    ] = None,
+    control: Annotated[
+        str, typer.Option(help="With --eval-type: a reader trained on shuffled memory.")
+    ] = "",
+    lines: Annotated[
+        int, typer.Option(help="With --eval-type: lines of packages (160).", min=0)
+    ] = 0,
+    haystack_lines: Annotated[
+        int, typer.Option(help="With --eval-type: lines around the needles (10,000).", min=0)
+    ] = 0,
+    precision: Annotated[
+        Literal["float32", "bfloat16"], typer.Option(help="With --eval-type.")
+    ] = "float32",
     recipe: Recipe = None,
     version: Version = None,
     root: Root = None,
@@ -149,7 +154,16 @@ def evaluate(
     from awareness_pipeline.cli import work
 
     settings = settings_of(recipe, version, root, local)
-    work.tell(settings, work.run_stages(settings, ["evaluate"]), as_machine=as_json)
+    if eval_type is None:
+        work.tell(settings, work.run_stages(settings, ["evaluate"]), as_machine=as_json)
+        return
+    from awareness_pipeline.stages.evaluate import PackagesAsked, of_packages
+
+    asked = PackagesAsked(
+        eval_type, output_dir, tuple(reader or ()), control, lines, haystack_lines, precision
+    )
+    found = of_packages(settings, asked)
+    print((found / "report.json").read_text() if as_json else found / "report.html")
 
 
 def _styles(given: str, known: tuple[str, ...]) -> tuple[str, ...]:

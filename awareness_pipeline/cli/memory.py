@@ -32,7 +32,8 @@ Model = Annotated[
 ]
 Layout = Annotated[str, typer.Option(help="kv (needs no training) or latent.")]
 Trained = Annotated[
-    Path | None, typer.Option("--reader", help="A trained reader's folder, for latent.")
+    Path | None,
+    typer.Option("--reader", help="A trained reader's folder; `none` reads kv untrained."),
 ]
 MaxTokens = Annotated[int, typer.Option(help="Most tokens of the answer.")]
 

@@ -3,7 +3,9 @@
 Limits: sizes of files are told in estimated tokens, since the pipeline loads no tokenizer.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from awareness_pipeline.config.fingerprint import RUN_ONLY
 
 BYTES_PER_TOKEN = 3.5
 """Estimate for source code, where no tokenizer is at hand."""
@@ -48,8 +50,25 @@ class Train:
     """How the reader is trained. Names as in awareness_model.config.TrainingConfig."""
 
     steps: int = 2_000
+    """0: as many as `num_epochs` take."""
+    num_epochs: int = 1
     batch_size: int = 16
+    """Samples of a step, over all ranks."""
     learning_rate: float = 2e-3
+    encoder_rank: int = 0
+    """Rank of the encoder's heads, which train with the reader; 0: frozen."""
+    lora_rank: int = 0
+    """Rank of corrections of the decoder while it reads memory (phase B); 0: none."""
+    precision: str = "fp32"
+    curriculum: tuple[str, ...] = ("transmission", "reconstruction", "instruction", "state")
+    """Stages that follow one another as they are measured to be learned; empty: all traces at once
+    over `visible_documents`."""
+    distractors: tuple[int, ...] = (8, 16, 32, 64)
+    """Documents visible in the stage reconstruction."""
+    most_slots: int = 8_192
+    """Slots of memory that a row may see."""
+    pooling: tuple[int, ...] = (1,)
+    """Tokens of a slot, one of them drawn for each step."""
     visible_documents: tuple[int, ...] = (1, 2, 4)
     visible_switch: tuple[float, ...] = (0.5, 0.8)
     max_prompt_tokens: int = 512
@@ -58,6 +77,17 @@ class Train:
     """The answer's first tokens that are scored."""
     checkpoint_every: int = 50
     seed: int = 0
+    zero_stage: int = field(default=2, metadata=RUN_ONLY)
+    accumulate: int = field(default=1, metadata=RUN_ONLY)
+    offload_optimizer: bool = field(default=False, metadata=RUN_ONLY)
+    activation_checkpointing: bool = field(default=False, metadata=RUN_ONLY)
+    probe_every: int = field(default=10, metadata=RUN_ONLY)
+    ranks: int = field(default=1, metadata=RUN_ONLY)
+    """Processes on this machine."""
+    hostfile: str = field(default="", metadata=RUN_ONLY)
+    """File that names several machines; the output folder must be the same on all."""
+    output_dir: str = field(default="", metadata=RUN_ONLY)
+    """Where the training runs and stays; empty: in scratch space, of which the result is kept."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ def demo() -> Settings:
         train=Train(
             steps=40,
             batch_size=8,
+            curriculum=(),
             max_prompt_tokens=64,
             max_answer_tokens=32,
             checkpoint_every=10,

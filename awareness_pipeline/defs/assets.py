@@ -22,6 +22,7 @@ from awareness_pipeline import flow
 from awareness_pipeline.artifacts import Record
 from awareness_pipeline.config import Settings
 from awareness_pipeline.defs import discovery
+from awareness_pipeline.defs.live import observed
 from awareness_pipeline.defs.partitions import dependencies, partitions_def
 from awareness_pipeline.defs.pictures import Metadata
 from awareness_pipeline.defs.reports import metadata_of
@@ -156,7 +157,8 @@ def _asset(step: flow.Step, card: Card, settings: Settings) -> dg.AssetsDefiniti
         if step.name == "discover":
             mode = context.op_execution_context.op_config["mode"]
             asked = replace(settings, discover=replace(settings.discover, mode=mode))
-        records = flow.run_step(asked, step.name, keys)
+        with observed(context, step.artifact):
+            records = flow.run_step(asked, step.name, keys)
         if step.name == "discover":
             beside = discovery.of_run(settings, keys)
         for key, record in zip(keys, records, strict=True):

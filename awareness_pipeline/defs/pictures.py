@@ -19,7 +19,7 @@ from typing import Any, Final
 
 import dagster as dg
 
-from awareness_model.schema import LAYOUTS
+from awareness_model.schema import READINGS
 from awareness_pipeline.artifacts import Record, upstream_records
 from awareness_pipeline.config import Settings
 from awareness_pipeline.evidence.verdicts import label
@@ -138,7 +138,7 @@ def of_training(settings: Settings, record: Record) -> Metadata:
 def of_evaluation(settings: Settings, record: Record) -> Metadata:
     """Return S with its interval and R of each layout, every NLL, and the NLLs as bars."""
     found = evaluation_of(settings.paths, settings.version)
-    layouts = [name for name in LAYOUTS if found and name in found]
+    layouts = [name for name in READINGS if found and name in found]
     if not found or not layouts:
         return {}
     from awareness_pipeline.report import plots

@@ -7,7 +7,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from awareness_model.schema import CONDITIONS, LAYOUTS, write_atomic
+from awareness_model.schema import CONDITIONS, READINGS, write_atomic
 from awareness_pipeline.config import Paths
 from awareness_pipeline.report import evidence, plots
 from awareness_pipeline.report.html import absent, document, listing, number, picture, table
@@ -30,7 +30,7 @@ def page(paths: Paths, version: str) -> str:
     """Return the report of a version as HTML."""
     found = summary(paths, version)
     evaluation = found["evaluation"]
-    repo_ids = {key for name in LAYOUTS for key in _layout(evaluation, name).get("S_by_repo", ())}
+    repo_ids = {key for name in READINGS for key in _layout(evaluation, name).get("S_by_repo", ())}
     names = repository_names(paths, version, sorted(repo_ids))
     sections = (
         ("Stages", _stages(found)),
@@ -89,8 +89,8 @@ def _evidence(found: Mapping[str, Any] | None) -> str:
 def _evaluation(found: Mapping[str, Any] | None, names: Mapping[str, str]) -> str:
     if not found:
         return absent()
-    layouts = {name: found[name] for name in LAYOUTS if found.get(name)}
-    columns = ["layout", "questions", *CONDITIONS, "S", "95% interval", "R"]
+    layouts = {name: found[name] for name in READINGS if found.get(name)}
+    columns = ["reading", "questions", *CONDITIONS, "S", "95% interval", "R"]
     rows = [row for name, one in layouts.items() for row in _scores(name, one)]
     said = (
         f"<p>{found['n_items']} questions on {found['n_repos']} held-out repositories, answered "
@@ -117,7 +117,7 @@ def _finding(layout: str, router: Mapping[str, float]) -> str:
     recall = next(value for name, value in router.items() if name.startswith("recall_at_"))
     depth = next(name for name in router if name.startswith("recall_at_")).rpartition("_")[2]
     return (
-        f"Choosing {depth} documents by routing vector, {layout} finds the deciding one for "
+        f"Choosing {depth} documents, the router of {layout} finds the deciding one for "
         f"{recall:.0%} of the questions (blind choice: {chance:.0%}). "
     )
 

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 INK = "#7d8590"
 BLUE = "#3b82c4"
 COLOURS = {"own": "#2e9e6b", "other": "#d1583f", "none": "#8b8f98", "text": BLUE}
-LAYOUT_COLOURS = {"kv": BLUE, "latent": "#c78a1e"}
+LAYOUT_COLOURS = {"kv": BLUE, "kv_trained": "#2a7f62", "latent": "#c78a1e"}
 DPI = 130
 WIDTH = 7.2  # inches
 

@@ -2,8 +2,12 @@
 
 Items are asked of held-out repositories alone, dealt evenly to them, remote uses and needles in
 turn; only those whose deciding file is in memory. A process scores them under four conditions, with
-`kv` as it is and `latent` read by the trained checkpoint. Leaves `evaluation.json` and
-`evaluation.items.jsonl` (one row per question); the partition's record holds the report itself.
+`kv` as it is and by the reader that comes with the package, `latent` by the trained checkpoint.
+Leaves `evaluation.json` and `evaluation.items.jsonl` (one row per question); the partition's record
+holds the report itself.
+
+`of_packages` measures on installed packages instead (`awareness_model.evaluation`); it is no
+artifact of the flow and needs none.
 
 Limits: items come from the tree at the clone's HEAD when it was encoded.
 """
@@ -44,6 +48,9 @@ from awareness_pipeline.units import Outcome, Unit, close, finish_unit, pending
 ARTIFACT: Final = "evaluation"
 UNIT: Final = "evaluation"
 REPORT, ROWS = "evaluation.json", "evaluation.items.jsonl"
+PACKAGES: Final = "packages"
+"""Folder below the root for what is measured on held-out packages."""
+UNTRAINED: Final = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +61,22 @@ class HeldOut:
     clone: Path
     sha: str
     paths: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class PackagesAsked:
+    """What to measure on held-out packages; what is empty or 0 is the model package's own."""
+
+    kind: str
+    """`needle`, `perplexity` or `all`."""
+    out: Path | None = None
+    readers: tuple[str, ...] = ()
+    """Folders of trained readers, or `none`; empty: `none` and the version's own."""
+    control: str = ""
+    """A reader trained on shuffled memory."""
+    lines: int = 0
+    haystack_lines: int = 0
+    precision: str = ""
 
 
 def run(settings: Settings, partition: str) -> Record:
@@ -108,6 +131,35 @@ def deal(columns: list[list[EvaluationItem]], most: int) -> list[EvaluationItem]
     """Take the first item of every repository, then the second, up to `most`."""
     rows = chain.from_iterable(zip_longest(*columns))
     return [item for item in rows if item is not None][:most]
+
+
+def of_packages(settings: Settings, asked: PackagesAsked) -> Path:
+    """Measure on held-out packages of this interpreter; return the folder of `report.json` and
+    `report.html`. What is measured there is not measured again.
+
+    Raises:
+        UserError: no such reader, or the packages have not so many lines.
+    """
+    out = asked.out or settings.paths.root / PACKAGES / settings.version
+    readers = asked.readers or (UNTRAINED, *map(str, _trained(settings)))
+    args = ["--out", str(out), "--eval-type", asked.kind, "--reader", *readers]
+    args += ["--model", settings.model, "--device", settings.device]
+    args += ["--seed", str(settings.evaluate.seed), "--needle-seed", str(settings.evaluate.seed)]
+    for option, value in (
+        ("--lines", asked.lines),
+        ("--needle-haystack-lines", asked.haystack_lines),
+        ("--precision", asked.precision),
+        ("--control", asked.control),
+    ):
+        args += [option, str(value)] if value else []
+    run_model("evaluation", args, "packages", out / "evaluation.log")
+    return out
+
+
+def _trained(settings: Settings) -> list[Path]:
+    """Return the folder of the version's trained reader, if there is one."""
+    root = settings.paths.artifact("gca_checkpoint") / settings.version / "all"
+    return [root / "checkpoint" for _ in upstream_records(settings, "gca_checkpoint", ("all",))]
 
 
 def _checkpoint(settings: Settings) -> Record:

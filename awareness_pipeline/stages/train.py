@@ -1,9 +1,10 @@
 """train: a reader learns from all traces and memory of the version, in a process of DeepSpeed's.
 
-Leaves `checkpoint/` (what trains, with its own record), `metrics.jsonl` (losses by step) and
-`timing.jsonl`. A killed training goes on from its newest checkpoint in the scratch folder. One that
-is finished stays as it is: traces or memory that grew since make it stale, which its record names
-under `stale`, and only `forget` (`awareness train --retrain`) trains anew.
+Leaves `checkpoint/` (what trains, with its own record), `metrics.jsonl` (losses by step),
+`probe.jsonl` (S by step), `timing.jsonl` and `tensorboard/`. A killed training goes on from its
+newest checkpoint in the scratch folder, or in `output_dir`. One that is finished stays as it is:
+traces or memory that grew since make it stale, which its record names under `stale`, and only
+`forget` (`awareness train --retrain`) trains anew.
 
 Counts: traces in, one checkpoint out, traces that could not be used by reason.
 """
@@ -12,6 +13,7 @@ import json
 import shutil
 import time
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,7 +27,7 @@ from awareness_pipeline.units import Outcome, Unit, close, finish_unit, pending
 ARTIFACT: Final = "gca_checkpoint"
 UNIT: Final = "checkpoint"
 CHECKPOINT_FILES: Final = ("gca.safetensors", "record.json")
-CURVE, TIMING = "metrics.jsonl", "timing.jsonl"
+CURVE, PROBE, TIMING, BOARD = "metrics.jsonl", "probe.jsonl", "timing.jsonl", "tensorboard"
 
 
 def run(settings: Settings, partition: str) -> Record:
@@ -45,7 +47,7 @@ def run(settings: Settings, partition: str) -> Record:
         raise UserError("there are no teacher traces to train on: run `awareness traces` first")
     started = time.monotonic()
     report = _train(settings, here, unit, traces)
-    outcome = _outcome(here, report)
+    outcome = _outcome(here, _folder(settings, here), report)
     spent = time.monotonic() - started
     finish_unit(here, unit, outcome, spent)
     return close(here, [unit], fresh=1, extra={"stale": []}, seconds=spent)
@@ -74,7 +76,7 @@ def _changed(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
 
 def _train(settings: Settings, here: Place, unit: Unit, traces: list[Path]) -> TrainReport:
     """Train in the scratch folder; what a killed run left is used if its inputs were the same."""
-    marks, folder = here.scratch / "inputs.json", here.scratch / "training"
+    marks, folder = here.scratch / "inputs.json", _folder(settings, here)
     found = json.loads(marks.read_bytes()) if marks.is_file() else None
     if found != (wanted := [here.fingerprint, dict(unit.inputs)]):
         shutil.rmtree(here.scratch, ignore_errors=True)
@@ -87,23 +89,37 @@ def _train(settings: Settings, here: Place, unit: Unit, traces: list[Path]) -> T
         training=TrainingConfig(**_settings(settings), output_dir=str(folder)),
     )
     write_atomic(here.scratch / "job.json", to_json(job).encode())
-    args = ["--job", str(here.scratch / "job.json")]
+    args = ["--job", str(here.scratch / "job.json"), "--ranks", str(settings.train.ranks)]
+    if settings.train.hostfile:
+        args += ["--hostfile", settings.train.hostfile]
     run_model("train", args, "train", here.scratch / "train.log")
     return TrainReport(**json.loads((folder / "report.json").read_bytes()))
 
 
+def _folder(settings: Settings, here: Place) -> Path:
+    """Return where the training runs."""
+    chosen = settings.train.output_dir
+    return Path(chosen).absolute() if chosen else here.scratch / "training"
+
+
 def _settings(settings: Settings) -> dict[str, Any]:
-    """Return the stage's settings under their names in TrainingConfig, tuples as they are."""
-    return {name: getattr(settings.train, name) for name in identity(settings.train)}
+    """Return the stage's settings that TrainingConfig has too, tuples as they are."""
+    known = {one.name for one in fields(TrainingConfig)} - {"output_dir"}
+    return {
+        one.name: getattr(settings.train, one.name)
+        for one in fields(settings.train)
+        if one.name in known
+    }
 
 
-def _outcome(here: Place, report: TrainReport) -> Outcome:
-    """Move what is kept out of the scratch folder; return what the record says of it."""
-    training = here.scratch / "training"
+def _outcome(here: Place, training: Path, report: TrainReport) -> Outcome:
+    """Copy what is kept out of where it was trained; return what the record says of it."""
     moves = {f"final/{name}": f"{UNIT}/{name}" for name in CHECKPOINT_FILES}
-    moves |= {name: name for name in (CURVE, TIMING)}
+    moves |= {name: name for name in (CURVE, TIMING, PROBE) if (training / name).is_file()}
     for source, target in moves.items():
         write_atomic(here.folder / target, (training / source).read_bytes())
+    if (training / BOARD).is_dir():
+        shutil.copytree(training / BOARD, here.folder / BOARD, dirs_exist_ok=True)
     lines = (here.folder / CURVE).read_text().splitlines()
     first, last = json.loads(lines[0]), json.loads(lines[-1])
     said = {
@@ -115,4 +131,7 @@ def _outcome(here: Place, report: TrainReport) -> Outcome:
     }
     counts = Counts(report.samples + sum(report.dropped.values()), 1, report.dropped)
     kept = (*(f"{UNIT}/{name}" for name in CHECKPOINT_FILES), CURVE)
+    if PROBE in moves:
+        kept = (*kept, PROBE)
+        said["S_last"] = json.loads((here.folder / PROBE).read_text().splitlines()[-1])["S"]
     return Outcome(counts, kept, said)

@@ -22,7 +22,7 @@ from torch import Tensor
 from awareness_model.base import plain_ids
 from awareness_model.config import DecoderConfig, EncoderConfig, default_model
 from awareness_model.decoder import ReasoningDecoder
-from awareness_model.decoder.kv import rotate
+from awareness_model.decoder.rotary import rotate
 from awareness_model.encoder import ContextEncoder, sink_token
 from awareness_model.memory.batch import Memory, collate, from_slots
 from awareness_model.schema import write_atomic

@@ -17,18 +17,9 @@ from awareness_model.feed import Feed
 from awareness_model.loss import Weights
 from awareness_model.schema import TRACE_COLUMNS
 from awareness_model.tiny import tiny
+from awareness_model.trial import TYPES
 
 FINGERPRINT = "same"
-TYPES = {
-    "string": pa.string(),
-    "int64": pa.int64(),
-    "int32": pa.int32(),
-    "list<int32>": pa.list_(pa.int32()),
-    "list<list<int32>>": pa.list_(pa.list_(pa.int32())),
-    "list<list<float>>": pa.list_(pa.list_(pa.float32())),
-    "list<float>": pa.list_(pa.float32()),
-    "list<string>": pa.list_(pa.string()),
-}
 SCHEMA = pa.schema([(name, TYPES[kind]) for name, kind in TRACE_COLUMNS.items()])
 
 
@@ -119,12 +110,12 @@ def samples_of(folder, rows, store, training):
     return load_samples([path], store, training, FINGERPRINT)
 
 
-def world(folder, training, family="llama", rows=12):
+def world(folder, training, family="llama", rows=12, decoder=None, answer=lambda n: 3 + n % 3):
     """Return (reader, feed, digest of the samples): a fresh decoder each time, always the same."""
-    decoder = ReasoningDecoder.from_model(*tiny(family), DecoderConfig(layout="latent"))
+    decoder = decoder or ReasoningDecoder.from_model(*tiny(family), DecoderConfig(layout="latent"))
     store = shelf(layers=len(decoder.reading_layers))
-    traces = [trace(n, 1 + n % 3, answer=3 + n % 3) for n in range(rows)]
+    traces = [trace(n, 1 + n % 3, answer=answer(n)) for n in range(rows)]
     samples = samples_of(folder, traces, store, training)
-    weights = Weights(training.kl_weight, training.citation_weight, training.null_weight)
+    weights = Weights.of(training)
     feed = Feed(samples, store, training, decoder.tokenizer.pad_token_id)
     return Reader(decoder, weights), feed, samples.digest

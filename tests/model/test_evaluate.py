@@ -1,10 +1,12 @@
 import json
 
 import pytest
+import torch
 
 from awareness_model import evaluate as evaluation
-from awareness_model.config import UserError
-from awareness_model.schema import CONDITIONS
+from awareness_model.config import DecoderConfig, UserError
+from awareness_model.decoder import ReasoningDecoder
+from awareness_model.schema import CONDITIONS, READINGS
 from awareness_model.tiny import save_tiny
 from tests.model.reading_world import documents, encoded, items, read_json, untrained, written
 
@@ -54,6 +56,21 @@ def test_the_report_holds_every_condition_of_both_layouts(found):
     assert len(rows) == 6
 
 
+def test_the_reader_of_the_package_is_measured_beside_untrained_kv(world, tmp_path, monkeypatch):
+    decoder = ReasoningDecoder(DecoderConfig(str(world / "model"), "cpu", "kv", reader_rank=2))
+    with torch.no_grad():
+        for parameter in decoder.reader.parameters():
+            parameter.add_(0.1)
+    decoder.save_pretrained(tmp_path / "tiny-kv")
+    monkeypatch.setattr("awareness_model.pretrained.SHIPPED", tmp_path)
+    report, rows = evaluation.evaluate(job(world))
+    assert [name for name in READINGS if name in report] == ["kv", "kv_trained", "latent"]
+    assert report["kv_trained"]["nll"]["own"] != report["kv"]["nll"]["own"]
+    assert report["kv_trained"]["nll"]["text"] == report["kv"]["nll"]["text"]
+    assert report["kv_trained"]["router"] == report["kv"]["router"]
+    assert rows[0]["kv_trained"]["nats"].keys() == set(CONDITIONS)
+
+
 def test_rows_say_what_was_read_and_sum_to_the_report(found):
     report, rows = found
     for layout in ("kv", "latent"):
@@ -72,6 +89,30 @@ def test_kv_memory_of_one_visible_document_is_its_text_in_context(world):
     assert report["kv"]["nll"]["own"] == pytest.approx(report["kv"]["nll"]["text"], abs=1e-4)
     assert abs(report["kv"]["nll"]["own"] - report["kv"]["nll"]["none"]) > 1e-3
     assert "latent" not in report
+
+
+def test_the_router_finds_by_words_and_its_vectors_stand_beside_it(world, monkeypatch):
+    monkeypatch.setattr("awareness_model.evaluation.routed.ROUTED", 1)
+    report, rows = evaluation.evaluate(job(world, layouts=("kv",)))
+    router = report["kv"]["router"]
+    assert router["recall_at_1"] == 1.0
+    assert router["chance"] == pytest.approx(0.25)
+    assert set(router) == {"recall_at_1", "by_vectors", "chance"}
+    assert 0 <= router["by_vectors"] <= 1
+    assert all(row["kv"]["routed"] for row in rows)
+
+
+def test_documents_without_a_text_are_found_by_vectors_alone(world):
+    from awareness_model.evaluation.routed import routed
+
+    asking = job(world, layouts=("kv",))
+    shelves = evaluation._shelves(asking)
+    from awareness_model.base import load_model
+
+    loaded = load_model(asking.model)
+    asked, _ = evaluation._ask(asking, shelves["kv"], loaded[1])
+    found = routed(shelves, loaded, asking.model, asked, {})["kv"]
+    assert found.hits == found.by_vectors
 
 
 def test_numbers_do_not_depend_on_how_questions_are_batched(world, found, monkeypatch):

@@ -9,7 +9,7 @@ import torch
 
 from awareness_model.config import UserError
 from awareness_model.data import Sample, Samples
-from awareness_model.feed import POOL, Feed, batches_of, foreign, view
+from awareness_model.feed import POOL, Feed, batches_of, foreign, pooling, view
 from awareness_model.neighbours import Neighbours, Repository
 from tests.model.small_world import Shelf, samples_of, settings, shelf, trace
 from tests.model.test_data import chain, chain_shelf
@@ -99,9 +99,11 @@ def test_a_batch_is_a_function_of_seed_and_step(samples):
 def test_ranks_share_a_global_batch(samples):
     whole = Feed(samples, shelf(), settings(batch_size=4), filler=0).batch(2, 2)
     parts = [
-        Feed(samples, shelf(), settings(batch_size=2), 0, rank, ranks=2).batch(2, 2)
+        Feed(samples, shelf(), settings(batch_size=4), 0, rank, ranks=2).batch(2, 2)
         for rank in (0, 1)
     ]
+    pieced = Feed(samples, shelf(), settings(batch_size=4, accumulate=2), filler=0)
+    assert torch.equal(pieced.batch(2, 2, piece=1).input_ids, whole.input_ids[1::2])
     assert torch.equal(parts[0].input_ids, whole.input_ids[0::2])
     assert torch.equal(parts[1].input_ids, whole.input_ids[1::2])
     assert torch.equal(parts[1].memory.keys[0, :3], whole.memory.keys[1, :3])
@@ -308,3 +310,88 @@ def test_a_trace_with_fewer_distributions_than_tokens_is_named(tmp_path):
     samples = samples_of(tmp_path, [trace(7, tail_mass=[0.1])], store, training)
     with pytest.raises(UserError, match="trace t7"):
         Feed(samples, store, training, filler=0).batch(0, 1)
+
+
+def kinds(tmp_path, count=120, **changes):
+    """Samples of two kinds, each with a gold file of its own."""
+    snapshots = {(1, "tree1"): {f"f{n}.py": f"doc{n}" for n in range(count)}}
+    rows = [
+        trace(n, gold=(f"f{n}.py",), kind="state" if n % 2 else "instruction") for n in range(count)
+    ]
+    training = settings(**changes)
+    return samples_of(tmp_path, rows, Shelf(snapshots), training), Shelf(snapshots), training
+
+
+def test_a_stage_sees_its_kind_alone_and_held_out_samples_are_asked_for(tmp_path):
+    samples, store, training = kinds(tmp_path, held_out=0.1)
+    assert samples.kinds == ("instruction", "state")
+    feed = Feed(samples, store, training, filler=0)
+    seen = {
+        (kind, held_out): {
+            one
+            for step in range(feed._steps((kind, held_out)))
+            for one in feed._chosen(step, kind, held_out)
+        }
+        for kind in ("", "state")
+        for held_out in (False, True)
+    }
+    assert {name: len(found) for name, found in seen.items()} == {
+        ("", False): 108,
+        ("", True): 12,
+        ("state", False): 52,
+        ("state", True): 4,
+    }
+    assert not seen["", False] & seen["", True]
+    for name, found in seen.items():
+        assert {samples.usable[one].held_out for one in found} == {name[1]}
+        assert name[0] != "state" or {samples.usable[one].kind for one in found} == {"state"}
+
+
+def test_versions_of_a_gold_file_are_held_out_together(tmp_path):
+    files = {(1, f"tree{n}"): {f"f{n // 2}.py": f"doc{n}"} for n in range(80)}
+    rows = [trace(n, gold=(f"f{n // 2}.py",), parent_sha=f"tree{n}") for n in range(80)]
+    samples = samples_of(tmp_path, rows, Shelf(files), settings(held_out=0.25))
+    held_out = [one.row for one in samples.usable if one.held_out]
+    assert len(held_out) == 20
+    assert {row // 2 for row in held_out} == {row // 2 for row in held_out if row % 2}
+    few = samples_of(tmp_path, rows[:10], Shelf(files), settings(held_out=0.1))
+    assert not any(one.held_out for one in few.usable)
+
+
+def test_slots_are_pooled_by_a_number_drawn_for_the_step(samples):
+    training = settings(pooling=(1, 2, 4))
+    feed = Feed(samples, shelf(), training, filler=0)
+    drawn = [pooling(step, training) for step in range(60)]
+    assert set(drawn) == {1, 2, 4}
+    for p in (1, 2, 4):
+        step = drawn.index(p)
+        plain = Feed(samples, shelf(), settings(), filler=0).batch(step, 2)
+        found = feed.batch(step, 2)
+        for row in range(4):
+            first = plain.memory.keys[row][plain.memory.document[row] == 0]
+            slots = found.memory.keys[row][found.memory.document[row] == 0]
+            assert len(slots) == -(-len(first) // p)
+            torch.testing.assert_close(slots[-1], first[p * (len(slots) - 1) :].mean(0))
+
+
+def test_a_row_loses_its_last_documents_before_it_sees_too_many_slots(samples):
+    most = 9
+    feed = Feed(samples, shelf(), settings(most_slots=most), filler=0)
+    whole = Feed(samples, shelf(), settings(), filler=0).batch(1, 4).memory
+    found = feed.batch(1, 4)
+    for row in range(4):
+        slots = int(found.memory.mask[row].sum())
+        documents = whole.document[row][: slots + 1].unique()
+        assert slots <= most or int(found.memory.document[row].max()) < int(found.gold[row].sum())
+        assert torch.equal(found.memory.keys[row, :slots], whole.keys[row, :slots])
+        assert len(documents) >= 2
+    blind = Feed(samples, shelf(), settings(most_slots=1), filler=0)
+    assert blind.batch(1, 4).gold.any(1).all()
+    assert blind.batch(1, 4, gold_absent=1.0).memory.mask.any(1).all()
+
+
+def test_a_step_that_may_hide_gold_says_so_whatever_its_rows(samples):
+    feed = Feed(samples, shelf(), settings(), filler=0)
+    assert not feed.batch(0, 2).may_lack_gold
+    assert feed.batch(0, 2, gold_absent=1e-9).may_lack_gold
+    assert feed.batch(0, 2, gold_absent=1e-9).gold.any(1).all()

@@ -6,7 +6,16 @@ from dataclasses import replace
 import pytest
 import torch
 
-from awareness_model.loss import MASS_FLOOR, Answers, Weights, losses, negative_log_mass, topk_kl
+from awareness_model.config import TrainingConfig
+from awareness_model.loss import (
+    MASS_FLOOR,
+    Answers,
+    Weights,
+    entropy,
+    losses,
+    negative_log_mass,
+    topk_kl,
+)
 
 TOKENS, VOCABULARY, K, LAYERS = 6, 11, 3, 2
 
@@ -143,3 +152,49 @@ def test_untaught_tokens_leave_the_others_kl_and_its_gradient_as_they_are(answer
     assert gradient.isfinite().all()
     assert (gradient[bare] == 0).all()
     assert (gradient[~bare] != 0).any()
+
+
+def test_tokens_without_gold_are_held_to_the_base_and_to_nothing_else(answers):
+    draw = torch.Generator().manual_seed(7)
+    base = torch.randn(TOKENS, VOCABULARY, generator=draw)
+    held = replace(answers, base=base)
+    got = losses(held, Weights(kl=0.5, citation=0.3, null=0.1, harm=0.7))
+    log, said = answers.logits.log_softmax(-1), base.log_softmax(-1)
+    there, absent = (0, 2, 3, 5), (1, 4)
+    ce = -sum(log[t, answers.targets[t]].item() for t in there) / 4
+    kl = sum(naive_kl(answers, t) for t in (0, 3, 5)) / 3
+    harm = 0.0
+    for t in absent:
+        for one in range(VOCABULARY):
+            harm += said[t, one].exp().item() * (said[t, one] - log[t, one]).item() / 2
+    values = got.values()
+    assert values["ce"] == pytest.approx(ce, rel=1e-5)
+    assert values["kl"] == pytest.approx(kl, rel=1e-5)
+    assert values["harm"] == pytest.approx(harm, rel=1e-5)
+    whole = ce + 0.5 * kl + 0.3 * values["citation"] + 0.1 * values["null"] + 0.7 * harm
+    assert values["loss"] == pytest.approx(whole, rel=1e-5)
+    (gradient,) = torch.autograd.grad(got.ce, answers.logits)
+    assert (gradient[list(absent)] == 0).all()
+    same = replace(held, logits=base, gold_visible=torch.zeros(TOKENS, dtype=torch.bool))
+    assert losses(same, Weights()).harm.item() == pytest.approx(0.0, abs=1e-6)
+    assert losses(same, Weights()).ce.item() == 0.0
+
+
+def test_sparsity_is_the_entropy_of_attention_and_off_by_default(answers):
+    mass = torch.rand(LAYERS, TOKENS, 5, generator=torch.Generator().manual_seed(3)).softmax(-1)
+    naive = -sum(p * math.log(p) for p in mass.flatten().tolist()) / (LAYERS * TOKENS)
+    spread = replace(answers, entropy=entropy(mass))
+    plain = losses(spread, Weights())
+    assert plain.sparsity.item() == pytest.approx(naive, rel=1e-5)
+    assert plain.total.item() == pytest.approx(losses(answers, Weights()).total.item())
+    weighed = losses(spread, Weights(sparsity=0.2)).total.item()
+    assert weighed - plain.total.item() == pytest.approx(0.2 * naive, rel=1e-4)
+    certain = torch.tensor([[[0.0, 1.0, 0.0]]])
+    assert entropy(certain).item() == 0.0
+
+
+def test_the_settings_name_every_weight():
+    training = TrainingConfig(
+        kl_weight=1.5, citation_weight=2.5, null_weight=3.5, harm_weight=4.5, sparsity_weight=5.5
+    )
+    assert Weights.of(training) == Weights(1.5, 2.5, 3.5, 4.5, 5.5)

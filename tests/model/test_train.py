@@ -2,72 +2,49 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from awareness_model import checkpoint
-from awareness_model.base import load_model, plain_ids, tokenizer_fingerprint
-from awareness_model.config import DecoderConfig, EncoderConfig, MemoryConfig, TrainingConfig
+from awareness_model import checkpoint, train
+from awareness_model.config import DecoderConfig, TrainingConfig
 from awareness_model.decoder import ReasoningDecoder
-from awareness_model.encoder import ContextEncoder, encoder_fingerprint
-from awareness_model.memory.store import LatentMemoryStore
-from awareness_model.schema import SnapshotRow, TrainJob, content_hash, to_json
-from awareness_model.tiny import save_tiny
+from awareness_model.engine import PlainEngine
+from awareness_model.schema import to_json
 from awareness_model.train import main, read_job, read_report
-from tests.model.small_world import trace, write_traces
+from awareness_model.trial import make_job
 
 
 @pytest.fixture(scope="module")
 def job(tmp_path_factory):
     """Return a maker of job files: a tiny model, nine documents of three repositories, traces."""
     root = tmp_path_factory.mktemp("job")
-    model = str(save_tiny(root / "model", "qwen3"))
-    texts = {(n % 3, f"f{n}.py"): f"def f{n}():\n    return {n * 37}\n" for n in range(9)}
-    rows = [
-        SnapshotRow(repo, f"tree{repo}", path, content_hash(text.encode()))
-        for (repo, path), text in texts.items()
-    ]
-    config = EncoderConfig(model, "cpu")
-    encoder = ContextEncoder.from_model(*load_model(model), config)
-    made = encoder.encode(list(texts.values()), "latent")
-    store = LatentMemoryStore(MemoryConfig(str(root / "store")))
-    documents = {row.content_hash: chunks for row, chunks in zip(rows, made, strict=True)}
-    store.upsert(documents, "latent", encoder_fingerprint(config, "latent"))
-    store.put_snapshot(rows)
-    usual = {"tokenizer_fingerprint": tokenizer_fingerprint(encoder.tokenizer)}
-    traces = [
-        trace(
-            n,
-            repo,
-            gold=(path,),
-            student_prompt_ids=plain_ids(encoder.tokenizer, f"f{n}() == "),
-            response_ids=plain_ids(encoder.tokenizer, str(n * 37)),
-            k=0,
-            **usual,
-        )
-        for n, (repo, path) in enumerate(texts)
-    ]
-    lost = trace(99, 1, gold=("gone.py",), k=0, **usual)
-    path = str(write_traces(root / "traces.parquet", [*traces, lost]))
+    made = make_job(root, TrainingConfig())
+    (rows,) = (pq.read_table(path) for path in made.traces)
+    lost = {**rows.to_pylist()[0], "trace_id": "t99", "gold_paths": ["gone.py"]}
+    both = [*rows.to_pylist(), lost]
+    pq.write_table(pa.Table.from_pylist(both, schema=rows.schema), made.traces[0])
 
     def make(folder, **settings):
         folder.mkdir(exist_ok=True)
         base = {"batch_size": 3, "steps": 8, "checkpoint_every": 3, "output_dir": str(folder)}
-        training = TrainingConfig(**{**base, **settings})
+        base |= {"tensorboard": False, "probe_every": 4}
         file = folder / "job.json"
-        file.write_text(to_json(TrainJob(model, "cpu", str(root / "store"), (path,), training)))
+        file.write_text(to_json(replace(made, training=TrainingConfig(**{**base, **settings}))))
         return file
 
     return make
 
 
-def start(job_file):
+def start(job_file, *more):
     environment = {**os.environ, "PYTHONPATH": str(Path.cwd()), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "awareness_model.train", "--job", str(job_file)]
+    command = [sys.executable, "-m", "awareness_model.train", "--job", str(job_file), *more]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return subprocess.Popen(command, env=environment, text=True, **pipes)
 
@@ -81,8 +58,8 @@ def kill_at(job_file, step):
         assert child.wait() == -9
 
 
-def finish(job_file):
-    with start(job_file) as child:
+def finish(job_file, *more):
+    with start(job_file, *more) as child:
         out, err = child.communicate()
     assert (child.returncode, err) == (0, "")
     return out.splitlines()
@@ -96,7 +73,12 @@ def curve(job_file):
 def test_kill_9_and_the_same_command_give_the_same_losses(job, tmp_path, capsys):
     whole, killed = job(tmp_path / "whole"), job(tmp_path / "killed")
     said = [json.loads(line)["progress"] for line in finish(whole)]
-    assert said == [{"label": "train", "done": n, "total": 8} for n in range(1, 9)]
+    assert [(row["label"], row["done"], row["total"]) for row in said] == [
+        ("train", n, 8) for n in range(1, 9)
+    ]
+    shown = {"loss", "seconds", "tokens_per_second", "mfu", "memory_mib"}
+    assert said[0]["values"].keys() == shown
+    assert said[4]["values"].keys() == {*shown, "S"}
     kill_at(killed, 5)
     kept = checkpoint.latest(killed.parent / "checkpoints")
     assert kept is not None
@@ -159,6 +141,82 @@ def test_bad_jobs_get_one_line_and_status_2(job, tmp_path, capsys, change, said)
     assert err.startswith("error: ")
     assert said in err
     assert len(err.splitlines()) == 1
+
+
+def test_two_ranks_over_gloo_take_the_steps_of_one_and_are_gone_on_from_by_one(job, tmp_path):
+    one = job(tmp_path / "one", zero_stage=0, accumulate=2, batch_size=4, steps=4)
+    assert main(["--job", str(one)]) == 0
+    two = job(tmp_path / "two", batch_size=4, steps=4, checkpoint_every=2)
+    said = [line for line in finish(two, "--ranks", "2") if line.startswith('{"progress"')]
+    assert [json.loads(line)["progress"]["done"] for line in said] == [1, 2, 3, 4]
+    for a, b in zip(curve(one), curve(two), strict=True):
+        assert b == pytest.approx(a, rel=1e-3, abs=1e-5)
+    shutil.rmtree(two.parent / "checkpoints" / "00000004")
+    shutil.rmtree(two.parent / "final")
+    (two.parent / "report.json").unlink()
+    job(two.parent, batch_size=4, steps=4, checkpoint_every=2, zero_stage=0, accumulate=2)
+    assert main(["--job", str(two)]) == 0
+    for a, b in zip(curve(one), curve(two), strict=True):
+        assert b == pytest.approx(a, rel=1e-3, abs=1e-5)
+
+
+def test_two_ranks_go_through_a_curriculum_as_one_does(job, tmp_path):
+    """Documents of transmission are those of all ranks; both switch at the same steps."""
+    course = {
+        "curriculum": ("transmission", "instruction"),
+        "switch_every": 1,
+        "switch_looks": 1,
+        "switch_above": -100.0,
+        "rehearsal": 0.0,
+        "batch_size": 4,
+        "steps": 8,
+        "checkpoint_every": 8,
+        "max_prompt_tokens": 16,
+        "max_answer_tokens": 16,
+    }
+    one = job(tmp_path / "one", zero_stage=0, accumulate=2, **course)
+    assert main(["--job", str(one)]) == 0
+    two = job(tmp_path / "two", **course)
+    finish(two, "--ranks", "2")
+    assert [row["visible"] for row in curve(one)] == [1, 2, 4] + [8] * 5
+    assert [row["stage"] for row in curve(one)] == [0] * 4 + [2] * 4
+    for a, b in zip(curve(one), curve(two), strict=True):
+        assert b == pytest.approx(a, rel=1e-3, abs=1e-5)
+    switches = [
+        [
+            (row["step"], row["stage"], row["measured"])
+            for row in checkpoint.read_record(file.parent / "final").course["switches"]
+        ]
+        for file in (one, two)
+    ]
+    assert switches[0] == switches[1] == [(n, "transmission", True) for n in (1, 2, 3, 4)]
+
+
+def test_a_debug_run_makes_its_own_world_and_takes_three_steps(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(
+        train, "_engine", lambda log, reader, training: PlainEngine(reader, training)
+    )
+    for _ in range(2):
+        assert main(["--debug", str(tmp_path)]) == 0
+        said = capsys.readouterr().out.splitlines()
+        assert [json.loads(line)["progress"]["done"] for line in said] == [1, 2, 3]
+    final = tmp_path / "debug" / "training" / "final"
+    assert ReasoningDecoder.from_pretrained(final).origin.step == 3
+
+
+def test_a_report_of_another_version_is_refused_in_a_line(job, tmp_path, capsys):
+    file = job(tmp_path / "one", zero_stage=0, steps=1)
+    (file.parent / "report.json").write_text('{"steps": 1}')
+    assert main(["--job", str(file)]) == 2
+    assert "another version: choose another output_dir, or remove" in capsys.readouterr().err
+
+
+def test_what_cannot_be_shared_by_the_ranks_is_refused_before_they_start(job, tmp_path, capsys):
+    file = job(tmp_path / "one")
+    assert main(["--job", str(file), "--ranks", "2"]) == 2
+    assert "choose a multiple of 2" in capsys.readouterr().err
+    assert main(["--job", str(file), "--hostfile", str(tmp_path / "gone")]) == 2
+    assert "cannot read the hostfile" in capsys.readouterr().err
 
 
 def test_a_missing_job_is_named(tmp_path, capsys):

@@ -25,6 +25,7 @@ CPU = torch.device("cpu")
 FAMILIES = ["llama", "qwen3"]
 ROWS, TOKENS, SLOTS = 4, 6, 3
 PAIRS = slice(2), slice(2, 4)
+USUAL = {"steps": 12, "learning_rate": 2e-2, "tensorboard": False}
 LAYERS, WIDTH = 2, 64
 """The tiny models have six layers; `every_third` reads in two of them."""
 
@@ -42,7 +43,7 @@ def made(models, tmp_path):
         config = Config()
         config.decoder.model_name = models[family]
         config.training.output_dir = str(tmp_path / "out")
-        for name, value in {"steps": 12, "learning_rate": 2e-2, **training}.items():
+        for name, value in {**USUAL, **training}.items():
             setattr(config.training, name, value)
         return AwarenessTrainer(config)
 
@@ -134,6 +135,63 @@ def test_the_same_batches_give_the_same_reader(made, tmp_path):
 def test_steps_cap_the_epochs_and_batches_accumulate(made):
     assert made(steps=3).train([toy()] * 2, epochs=5).steps == 3
     assert made().train([toy()] * 5, epochs=2, accumulate=2).steps == 6
+
+
+def test_without_steps_nothing_caps_the_epochs(made):
+    assert made(steps=0).train([toy()] * 7, epochs=7).steps == 49
+    assert made(steps=0, num_epochs=3).train([toy()] * 2).steps == 6
+    assert made(steps=0, num_epochs=2, accumulate=2).train([toy()] * 3).steps == 4
+
+
+class Killed(KeyboardInterrupt):
+    pass
+
+
+def loader(seed, die_at=None):
+    """A DataLoader that shuffles, and ends the process at a batch."""
+    rows = [{name: value[n % ROWS] for name, value in toy(n).items()} for n in range(8)]
+    given = []
+
+    def collate(rows):
+        given.append(1)
+        if len(given) == die_at:
+            raise Killed
+        return {name: torch.stack([row[name] for row in rows]) for name in rows[0]}
+
+    draw = torch.Generator().manual_seed(seed)
+    return DataLoader(rows, batch_size=2, shuffle=True, generator=draw, collate_fn=collate)
+
+
+@pytest.mark.parametrize("die_at", [3, 6, 8])
+def test_a_killed_training_goes_on_with_the_losses_it_would_have_had(made, tmp_path, die_at):
+    settings = {"steps": 0, "num_epochs": 2, "checkpoint_every": 2}
+    whole = made(**settings).train(loader(3), eval_dataloader=[toy(), toy(1)])
+    weights = (tmp_path / "out" / "final" / "gca.safetensors").read_bytes()
+    with pytest.raises(Killed):
+        made(**settings).train(loader(3, die_at), eval_dataloader=[toy(), toy(1)])
+    again = made(**settings)
+    found = again.train(loader(3), eval_dataloader=[toy(), toy(1)], resume=True)
+    assert found == whole
+    assert (tmp_path / "out" / "final" / "gca.safetensors").read_bytes() == weights
+
+
+def test_other_batches_or_settings_do_not_go_on_from_a_checkpoint(made):
+    settings = {"steps": 8, "checkpoint_every": 2}
+    with pytest.raises(Killed):
+        made(**settings).train(loader(3, 4), epochs=2)
+    with pytest.raises(UserError, match="other batches"):
+        made(**settings).train(loader(4), epochs=2, resume=True)
+    with pytest.raises(UserError, match="learning_rate"):
+        made(**settings, learning_rate=1.0).train(loader(3), epochs=2, resume=True)
+    assert made(**settings, learning_rate=1e-3).train(loader(4), epochs=2).steps == 8
+
+
+def test_bf16_trains_and_evaluates(made):
+    history = made(precision="bf16", steps=4).train([toy()] * 4, eval_dataloader=[toy()])
+    exact = made(steps=4).train([toy()] * 4, eval_dataloader=[toy()])
+    assert history.losses == pytest.approx(exact.losses, rel=0.05)
+    assert history.losses != exact.losses
+    assert history.evaluations[0].own == pytest.approx(exact.evaluations[0].own, rel=0.05)
 
 
 def test_accumulated_batches_are_one_large_batch(made):
@@ -349,7 +407,7 @@ def test_what_cannot_be_trained_is_refused_before_a_step(made, models, tmp_path)
     with pytest.raises(UserError, match="at least 1"):
         made().train([toy()], epochs=0)
     with pytest.raises(UserError, match="precision"):
-        made(precision="bf16")
+        made(precision="int4")
     config = Config()
     config.decoder.model_name, config.decoder.layout = models["llama"], "kv"
     with pytest.raises(UserError, match="latent layout"):

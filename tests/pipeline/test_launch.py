@@ -13,6 +13,7 @@ import pytest
 from awareness_pipeline import launch
 from awareness_pipeline.config import UserError
 from awareness_pipeline.launch import run_model
+from awareness_pipeline.progress import listening
 
 
 @pytest.fixture
@@ -45,6 +46,42 @@ def test_progress_lines_become_a_bar_and_the_rest_goes_to_the_log(
     run_model("works", [], "reverse", tmp_path / "log" / "works.log")
     assert "reverse: 2/2" in capfd.readouterr().err
     assert sorted((tmp_path / "log" / "works.log").read_text().split()) == ["hello", "noise"]
+
+
+def test_numbers_of_a_step_are_shown_and_told(
+    entry: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write(
+        entry,
+        "learns",
+        """
+        print('{"progress": {"label": "x", "done": 1, "total": 1, "values": {"loss": 2.5}}}')
+        """,
+    )
+    heard = []
+    with listening(lambda done, total, numbers: heard.append((done, total, dict(numbers)))):
+        run_model("learns", [], "train", tmp_path / "log")
+    assert heard == [(1, 1, {"loss": 2.5})]
+    assert "train: 1/1  loss 2.500" in capfd.readouterr().err
+
+
+def test_each_thing_that_is_counted_has_a_bar_of_its_own(
+    entry: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write(
+        entry,
+        "works",
+        """
+        for label, total in (("one", 2), ("two", 3)):
+            for done in range(total + 1):
+                step = f'{{"label": "{label}", "done": {done}, "total": {total}}}'
+                print(f'{{"progress": {step}}}', flush=True)
+        """,
+    )
+    run_model("works", [], "packages", tmp_path / "works.log")
+    said = capfd.readouterr().err
+    assert "packages: 2/2" in said
+    assert "two: 3/3" in said
 
 
 def test_status_two_is_the_users_error_with_the_childs_line(entry: str, tmp_path: Path) -> None:

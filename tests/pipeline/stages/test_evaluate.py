@@ -96,3 +96,28 @@ def test_nothing_to_ask_is_said_in_one_line(settings):
     put_checkpoint(settings)
     with pytest.raises(UserError, match="nothing to ask"):
         evaluate.run(settings, "all")
+
+
+def test_packages_are_measured_with_what_was_asked_and_the_versions_reader(
+    settings, tmp_path, monkeypatch
+):
+    from awareness_model.evaluation.__main__ import _job, _parser
+
+    ran = []
+    monkeypatch.setattr(evaluate, "run_model", lambda *args: ran.append(args))
+    put_checkpoint(settings)
+    found = evaluate.of_packages(settings, evaluate.PackagesAsked("all", lines=32))
+    assert found == settings.paths.root / "packages" / settings.version
+    asked = evaluate.PackagesAsked(
+        "needle", tmp_path / "out", ("none",), haystack_lines=1_000, precision="bfloat16"
+    )
+    assert evaluate.of_packages(settings, asked) == tmp_path / "out"
+
+    parsed = [_parser().parse_args(args) for entry, args, *_ in ran if entry == "evaluation"]
+    both, needle = map(_job, parsed)
+    assert [one.eval_type for one in parsed] == ["all", "needle"]
+    trained = place(settings, "gca_checkpoint", "all", {}).folder / "checkpoint"
+    assert both.readers == ("none", str(trained))
+    assert (both.sizes.lines, both.model) == (32, settings.model)
+    assert (needle.readers, needle.needle.haystack_lines) == (("none",), 1_000)
+    assert (needle.precision, needle.out) == ("bfloat16", tmp_path / "out")

@@ -1,0 +1,123 @@
+"""Runs of plans: one row of a JSONL file each, so that a kill costs the runs in hand and no more.
+
+A row holds the plan, the curve, what was read at each number of documents, and the controls; under
+`run` what it cost. Rows are found by their plan's digest: plans that are there are not run again.
+Limits: code is not in the digest; remove the file after a change of meaning.
+"""
+
+import json
+import multiprocessing
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+from awareness_model.proof.plan import TEXT, Plan
+
+ROOM: Final = 4
+"""Questions per visible document at least: else every row's memory holds every row's document."""
+READ_AT: Final = (1, 2, 4, 8, 16, 32)
+"""Documents visible at the end; stages of the plan, and beyond them never trained."""
+
+Row: TypeAlias = dict[str, Any]
+
+
+def rows_of(
+    path: Path,
+    plans: Sequence[Plan],
+    device: str,
+    jobs: int,
+    say: Callable[[int, int], None] = lambda done, total: None,
+) -> list[Row]:
+    """Run what is missing in the file, append it, and return the rows of the plans, in order.
+
+    Args:
+        jobs: processes, one thread each; 1: this one.
+    """
+    found = {row["id"]: row for row in _read(path)}
+    missing = [plan for plan in plans if plan.id not in found]
+    total = len(plans)
+    say(total - len(missing), total)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        for count, row in enumerate(_run_all(missing, device, jobs), 1):
+            line = json.dumps(row)
+            file.write(line + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+            found[row["id"]] = json.loads(line)
+            say(total - len(missing) + count, total)
+    return [found[plan.id] for plan in plans]
+
+
+def run(plan: Plan, device: str = "cpu") -> Row:
+    """Train by a plan and measure the result."""
+    import torch
+
+    from awareness_model.proof.controls import compared, controls
+    from awareness_model.proof.growing import grown
+    from awareness_model.proof.small import made
+    from awareness_model.proof.task import questions
+    from awareness_model.proof.text import exact_in_context
+
+    torch.set_num_threads(1)
+    began, spent = time.monotonic(), time.process_time()
+    decoder, encoder = made(plan, device)
+    curve = grown(decoder, encoder, plan, lambda point: _tell(plan, point))
+    trained = time.process_time() - spent
+    last = plan.stages[-1]
+    numbers = [visible for visible in READ_AT if ROOM * visible <= plan.asked]
+    asked = {visible: questions(plan, plan.asked, visible, "result") for visible in numbers}
+    read = {
+        visible: [asdict(score) for score in compared(decoder, encoder, one)]
+        for visible, one in asked.items()
+    }
+    return {
+        "id": plan.id,
+        "plan": asdict(plan),
+        "steps": curve[-1].step if curve else 0,
+        "reached": curve[-1].visible if curve else 0,
+        "read_at": {str(n): {"own": own, "shuffled": other} for n, (own, other) in read.items()},
+        "controls": controls(decoder, encoder, asked[last]),
+        "text": exact_in_context(decoder, asked[last]) if plan.base == TEXT else None,
+        "curve": [asdict(point) for point in curve],
+        "run": {
+            "training_cpu_seconds": round(trained, 1),
+            "seconds": round(time.monotonic() - began, 1),
+        },
+    }
+
+
+def _run_all(plans: Sequence[Plan], device: str, jobs: int) -> Iterator[Row]:
+    """Yield rows as they are done."""
+    if jobs == 1 or len(plans) < 2:
+        yield from (run(plan, device) for plan in plans)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=context) as pool:
+        waiting = [pool.submit(run, plan, device) for plan in plans]
+        yield from (one.result() for one in as_completed(waiting))
+
+
+def _read(path: Path) -> Iterable[Row]:
+    """Return the whole rows of a file; a torn last line of a killed run is cut off."""
+    if not path.is_file():
+        return []
+    data = path.read_bytes()
+    whole = data.rfind(b"\n") + 1
+    if whole < len(data):
+        os.truncate(path, whole)
+    return [json.loads(line) for line in data[:whole].splitlines()]
+
+
+def _tell(plan: Plan, point: Any) -> None:
+    own, other = point.own, point.shuffled
+    run_of = f"{plan.family} seed {plan.seed} {plan.memory}"
+    place = f"step {point.step}, {point.visible} visible"
+    exact = f"exact {own.exact:.2f}, shuffled {other.exact:.2f}"
+    nats = f"nll {own.nll:.2f}, shuffled {other.nll:.2f}"
+    print(f"{run_of}: {place}: {exact}; {nats}", file=sys.stderr, flush=True)
