@@ -10,7 +10,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export HF_HUB_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup models demo ui test check format lint types imports coverage bench prove clean-venv
+.PHONY: help setup models demo ui test check format lint types imports secrets audit coverage bench
+.PHONY: prove clean-venv
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -25,7 +26,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV); the first time takes some minutes"
 	@$(BIN)/pip install --quiet --constraint constraints.txt torch==2.13.0
-	@$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[data,dev]"
+	@$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[data,cluster,dev]"
 	@touch $@
 
 models: $(MODEL)/record.json ## Fetch and convert SmolLM2-135M-Instruct, once
@@ -46,7 +47,8 @@ ui: setup ## Serve Dagster on loopback, on the instance that the demo filled
 test: setup $(VENV)/.deepspeed ## Run the tests
 	@$(BIN)/pytest -n $(JOBS) --dist loadgroup
 
-check: format lint types imports test ## Everything CI asks for
+check: format lint types imports secrets test ## Everything CI asks for
+	@$(MAKE) --no-print-directory audit || echo "audit: weaknesses are known; this check goes on"
 
 format: setup ## Check the formatting
 	@$(BIN)/ruff format --check .
@@ -59,6 +61,12 @@ types: setup ## Type-check, strictly
 
 imports: setup ## Check who may import whom
 	@$(BIN)/lint-imports
+
+secrets: setup ## Look for secrets in the project's files
+	@$(BIN)/python -m tests.secret_scan
+
+audit: setup ## Ask PyPI about known weaknesses of what is pinned
+	@$(BIN)/python -m tests.dependency_audit
 
 coverage: setup $(VENV)/.deepspeed ## Run the tests with coverage, into htmlcov/
 	@$(BIN)/pytest -n $(JOBS) --dist loadgroup --cov --cov-report=term --cov-report=html

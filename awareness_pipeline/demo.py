@@ -74,6 +74,7 @@ def environment_of(settings: Settings) -> dict[str, str]:
     return {
         "AWARENESS_RECIPE": settings.recipe,
         "AWARENESS_VERSION": settings.version,
+        "AWARENESS_SHARDS": str(settings.shards),
         "AWARENESS_ROOT": str(paths.root.absolute()),
         "AWARENESS_REPOS_PATH": _absolute(paths.repos),
         "AWARENESS_OUTPUT_PATH": _absolute(paths.commits),

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from awareness_pipeline.artifacts import Place, Record, place, unit_records
 from awareness_pipeline.catalog import Catalog
 from awareness_pipeline.config import Settings, UserError
+from awareness_pipeline.shards import at_work
 from awareness_pipeline.stages import (
     audit,
     clone,
@@ -104,9 +105,18 @@ def step_named(name: str) -> Step:
 def run_step(
     settings: Settings, name: str, partitions: Iterable[str] | None = None
 ) -> list[Record]:
-    """Run a stage over partitions (all by default), and note each repository in the catalog."""
+    """Run a stage over partitions (all by default), and note each repository in the catalog.
+
+    Raises:
+        UserError: an unknown stage, or the number of shards is being changed.
+    """
     step = step_named(name)
     keys = step.partitions(settings) if partitions is None else tuple(partitions)
+    with at_work(settings):
+        return _run_partitions(settings, step, keys)
+
+
+def _run_partitions(settings: Settings, step: Step, keys: Sequence[str]) -> list[Record]:
     unknown = step.partitioned_by == "shard" and not _progress(settings, step)
     records = []
     if step.ahead:

@@ -32,8 +32,11 @@ SECRETS = (
     "AWARENESS_DB_PATH",
     "AWARENESS_TEACHER_KEY",
     "OPENAI_API_KEY",
+    "AWARENESS_WEBHOOK_URL",
 )
 """What the model has no business with: tokens, keys, and a catalog's password."""
+SERVE_TOKEN = "AWARENESS_SERVE_TOKEN"
+"""Goes to the server of memories alone, not to a stage's child."""
 
 
 def run_model(entry: str, args: list[str], label: str, log: Path) -> None:
@@ -52,7 +55,8 @@ def run_model(entry: str, args: list[str], label: str, log: Path) -> None:
     """
     command = [sys.executable, "-m", f"{PACKAGE}.{entry}", *args]
     log.parent.mkdir(parents=True, exist_ok=True)
-    env = {name: value for name, value in os.environ.items() if name not in SECRETS}
+    hidden = (*SECRETS, SERVE_TOKEN)
+    env = {name: value for name, value in os.environ.items() if name not in hidden}
     env |= {"HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false"}
     # Waiting threads sleep: on shared cores, spinning ones take the time of those that compute.
     env.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from awareness_pipeline import logs
+from awareness_pipeline.logs import structured
+
 LINE_EVERY_S = 5.0
 FORMS = {
     "loss": "loss {:.3f}",
@@ -49,7 +52,7 @@ def bar(label: str, total: int) -> Iterator[Callable[..., None]]:
     total of 0; the clock only paces printing."""
     if total == 0:
         yield lambda n=1, said="": None
-    elif sys.stderr.isatty():
+    elif sys.stderr.isatty() and not structured():
         with _rich_bar(label, total) as advance:
             yield advance
     else:
@@ -94,6 +97,6 @@ def _lines(label: str, total: int) -> Iterator[Callable[..., None]]:
         if done >= total or now - printed >= LINE_EVERY_S:
             printed = now
             line = f"{label}: {done}/{total}"
-            print(f"{line}  {said}" if said else line, file=sys.stderr, flush=True)
+            logs.tell(f"{line}  {said}" if said else line, label=label, done=done, total=total)
 
     yield advance

@@ -261,6 +261,11 @@ def _refuse_drift(here: Place, record: Record) -> None:
         return
     old, new = dict(record.settings), dict(here.settings)
     changed = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+    if changed == ["shards"]:
+        raise UserError(
+            f"version {here.version!r} has {old['shards']} shards: set AWARENESS_SHARDS to that, "
+            f"or run `awareness reshard {new['shards']}`"
+        )
     raise UserError(
         f"{here.artifact} of version {here.version!r} was made with other settings: "
         f"{', '.join(f'{name} was {old.get(name)!r}, now {new.get(name)!r}' for name in changed)}. "

@@ -4,7 +4,9 @@
     consent  opt-out
     learn    tasks, traces, audit, encode, eval
     training train, checkpoint
+    parts    run, retry, reshard
     look     stats, report, ledger, digest, doctor
+    measures metrics, plan
     export   export
     memory   index, ask, edit, remember, watch, memory, serve
     serve    demo, ui
@@ -19,7 +21,18 @@ from collections.abc import Callable
 import typer
 from dotenv import load_dotenv
 
-from awareness_pipeline.cli import consent, data, export, learn, look, memory, serve, training
+from awareness_pipeline.cli import (
+    consent,
+    data,
+    export,
+    learn,
+    look,
+    measures,
+    memory,
+    parts,
+    serve,
+    training,
+)
 from awareness_pipeline.cli.errors import Commands
 
 app = typer.Typer(
@@ -60,9 +73,12 @@ PANELS: dict[str, dict[str, Callable[..., None]]] = {
         "serve": memory.serve,
     },
     "All of it": {"demo": serve.demo, "full": data.full, "ui": serve.ui},
+    "Parts of it": {"run": parts.run, "retry": parts.retry, "reshard": parts.reshard},
     "What is there": {
         "stats": look.stats,
+        "plan": measures.plan,
         "report": look.report,
+        "metrics": measures.metrics,
         "ledger": look.ledger,
         "digest": look.digest,
         "doctor": look.doctor,

@@ -12,7 +12,7 @@ from typing import Any
 from rich.table import Table
 
 from awareness_pipeline.catalog import Catalog
-from awareness_pipeline.cli.table import console
+from awareness_pipeline.cli.table import console, span
 from awareness_pipeline.config import Settings
 from awareness_pipeline.github.tiers import TIERS, UNKNOWN
 from awareness_pipeline.report.coverage import (
@@ -22,6 +22,7 @@ from awareness_pipeline.report.coverage import (
     tier_name,
     wanted,
 )
+from awareness_pipeline.report.pace import paces
 from awareness_pipeline.standing import as_json, standings
 
 COVERAGE = ("calls", "expected", "got", "missing", "queries")
@@ -55,6 +56,7 @@ def counted(settings: Settings) -> dict[str, Any]:
         "unknown_to_search": sorted(UNKNOWN),
         "progress": progress,
         "stages": as_json(standings(settings.paths, settings.version)),
+        "pace": [asdict(one) for one in paces(settings)],
     }
 
 
@@ -70,6 +72,12 @@ def print_counts(found: Mapping[str, Any]) -> None:
     if found["never_asked"]:
         out.print(f"never asked: {', '.join(found['never_asked'])}")
     out.print(_stages(found))
+    for one in found["pace"]:
+        if one["failures"]:
+            reasons = ", ".join(f"{reason} {n:,}" for reason, n in one["failures"].items())
+            out.print(f"failed in {one['stage']}: {reasons}", markup=False, soft_wrap=True)
+            out.print(f"  try again: {one['retry']}", markup=False, soft_wrap=True)
+    out.print(_when(found["pace"]))
 
 
 def _tiers(found: Mapping[str, Any]) -> Table:
@@ -102,11 +110,33 @@ def _languages(found: Mapping[str, Any]) -> Table:
 
 
 def _stages(found: Mapping[str, Any]) -> Table:
-    table = Table("stage", "repositories done", "rows out", "state", title=found["version"])
-    for one in found["stages"]:
-        done = found["progress"].get(one["name"], {}).get("done", 0)
-        table.add_row(one["name"], f"{done:,}" if done else "–", f"{one['out']:,}", one["state"])
+    """Return how far, how fast and how long to go, a row per stage."""
+    names = ("stage", "done", "failed", "open", "rows out", "worked", "per hour")
+    table = Table(title=f"version {found['version']}", title_justify="left")
+    for name in (*names, "left", "state"):
+        table.add_column(name, justify="left" if name in ("stage", "state") else "right")
+    for one, pace in zip(found["stages"], found["pace"], strict=True):
+        table.add_row(
+            one["name"],
+            *(f"{pace[name]:,}" if pace[name] else "–" for name in ("done", "failed", "open")),
+            f"{one['out']:,}",
+            span(pace["seconds"]),
+            f"{pace['per_hour']:,.0f}" if pace["per_hour"] else "–",
+            "–" if pace["left_s"] == 0 else span(pace["left_s"]),
+            one["state"],
+        )
     return table
+
+
+def _when(pace: Iterable[Mapping[str, Any]]) -> str:
+    """Return the line on when all of it is done."""
+    left = [one for one in pace if one["open"] or one["failed"]]
+    if not left:
+        return "nothing is open"
+    known = sum(one["left_s"] for one in left if one["left_s"] is not None)
+    unknown = [one["stage"] for one in left if one["left_s"] is None]
+    said = f"{span(known)} of work left, one process working" if known else "work is left"
+    return f"{said}; no rate yet: {', '.join(unknown)}" if unknown else said
 
 
 def _table(*names: str) -> Table:

@@ -5,13 +5,13 @@ A traceback never shows the values of variables, since these may hold a token.
 """
 
 import errno
-import sys
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
 from awareness_pipeline.config import UserError
+from awareness_pipeline.logs import set_up, tell
 
 _DISK = {
     errno.ENOSPC: "the disk is full: free some space, then run the same command again",
@@ -30,12 +30,13 @@ class Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run a command. Exits with status 2 where the user can mend what went wrong."""
         try:
+            set_up()
             return super().invoke(ctx)
         except Exception as error:
             said = line_for(error)
             if said is None:
                 raise
-            print(f"error: {said}", file=sys.stderr)
+            tell(f"error: {said}", level="error", status=2)
             raise typer.Exit(2) from None
 
 

@@ -1,12 +1,15 @@
 """What a run did, as tables for people: a row per stage, then evidence and evaluation."""
 
+import math
 import sys
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from awareness_pipeline.report.estimate import Line, Plan
 from awareness_pipeline.report.evidence import HEAD, rows
 from awareness_pipeline.standing import Standing
 from awareness_pipeline.teacher.ledger import Spent
@@ -83,6 +86,41 @@ def print_ledger(found: Iterable[Spent]) -> None:
         shown = (*(f"{number:,}" for number in counts), cost, f"{one.seconds:,.1f}")
         table.add_row(one.stage, one.model, *shown)
     console().print(table)
+
+
+def print_plan(found: Plan) -> None:
+    """Print estimates by kind with their sums, then what is unknown and what is assumed."""
+    table = Table(title=f"{found.target:,} repositories", title_justify="left")
+    for name in ("what", "stage", "from", "middle", "to", "measured by"):
+        table.add_column(name, justify="right" if name in ("from", "middle", "to") else "left")
+    for total in found.totals:
+        for one in (*(line for line in found.lines if line.what == total.what), total):
+            numbers = (_amount(one, value) for value in (one.low, one.middle, one.high))
+            style = "bold" if one is total else None
+            what = one.unit if one.what == "tokens" else one.what
+            table.add_row(what, one.stage, *numbers, one.source, style=style)
+        table.add_section()
+    console().print(table)
+    for name in found.unknown:
+        console().print(f"not measured: {name}", markup=False)
+    for line in found.assumptions:
+        console().print(f"assumed: {line}", markup=False, soft_wrap=True)
+
+
+def _amount(one: Line, value: float) -> str:
+    if one.what == "time":
+        return span(value)
+    if one.what != "disk":
+        return f"{value:,.2f}" if value < 100 else f"{value:,.0f}"
+    power = min(4, int(math.log10(max(value, 1)) // 3))
+    return f"{value / 1000**power:.3g} {('B', 'KB', 'MB', 'GB', 'TB')[power]}"
+
+
+def span(seconds: float | None) -> str:
+    """Return a time as people say it: `12 s`, `3:25:00`, `4 days, 0:10:00`; `?` for None."""
+    if seconds is None:
+        return "?"
+    return f"{seconds:.0f} s" if seconds < 100 else str(timedelta(seconds=round(seconds)))
 
 
 def console() -> Console:

@@ -1,9 +1,8 @@
 """Run stages one after another for a command, and tell what came of them."""
 
 import json
-import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from awareness_pipeline import doctor
@@ -11,6 +10,7 @@ from awareness_pipeline.artifacts import Record
 from awareness_pipeline.cli.table import print_evaluation, print_evidence, print_stages
 from awareness_pipeline.config import Settings
 from awareness_pipeline.flow import STAGES, run_step, step_named
+from awareness_pipeline.logs import tell as say
 from awareness_pipeline.report import evaluation_of, evidence_of
 from awareness_pipeline.standing import Standing, as_json, standings
 from awareness_pipeline.teacher.books import PENDING
@@ -35,8 +35,13 @@ def between(first: str, last: str) -> tuple[str, ...]:
     return STAGES[start : end + 1]
 
 
-def run_stages(settings: Settings, stages: Iterable[str]) -> Work:
+def run_stages(
+    settings: Settings, stages: Iterable[str], partitions: Sequence[str] | None = None
+) -> Work:
     """Run stages in the order given, with a line on stderr for each.
+
+    Args:
+        partitions: these alone, by the names they have in every one of the stages; else all.
 
     Raises:
         UserError: git is not there, or whatever a stage says.
@@ -46,7 +51,7 @@ def run_stages(settings: Settings, stages: Iterable[str]) -> Work:
     fresh = {}
     for stage in stages:
         began = time.monotonic()
-        records = run_step(settings, stage)
+        records = run_step(settings, stage, partitions)
         fresh[stage] = sum(record.fresh for record in records)
         _say(stage, records, time.monotonic() - began)
     found = standings(settings.paths, settings.version, fresh)
@@ -83,4 +88,10 @@ def _say(stage: str, records: list[Record], seconds: float) -> None:
     rows = sum(record.counts.rows_out for record in records)
     fresh = sum(record.fresh for record in records)
     what = f"{rows:,} out" if fresh else f"{rows:,} out, done before"
-    print(f"{stage}: {what} ({seconds:.1f} s)", file=sys.stderr, flush=True)
+    say(
+        f"{stage}: {what} ({seconds:.1f} s)",
+        stage=stage,
+        rows_out=rows,
+        units_fresh=fresh,
+        seconds=round(seconds, 3),
+    )

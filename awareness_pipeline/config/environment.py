@@ -15,7 +15,7 @@ from pathlib import Path
 from awareness_model.config import UserError
 from awareness_pipeline.config.places import GITHUB, Paths, Source
 from awareness_pipeline.config.recipes import RECIPES
-from awareness_pipeline.config.settings import Settings
+from awareness_pipeline.config.settings import MOST_SHARDS, Settings
 from awareness_pipeline.config.teaching import Teacher
 
 
@@ -33,6 +33,7 @@ def load(recipe: str | None = None, env: Mapping[str, str] | None = None) -> Set
     return replace(
         settings,
         version=env.get("AWARENESS_VERSION") or settings.version,
+        shards=_shards(env, settings.shards),
         model=env.get("AWARENESS_MODEL") or settings.model,
         device=env.get("DEVICE") or settings.device,
         paths=Paths(
@@ -77,6 +78,13 @@ def _number(env: Mapping[str, str], name: str, default: float) -> float:
     if not 0 <= number < math.inf:
         raise UserError(f"{name} must be a number from 0 up, not {env[name]!r}")
     return number
+
+
+def _shards(env: Mapping[str, str], default: int) -> int:
+    said = env.get("AWARENESS_SHARDS") or str(default)
+    if not (re.fullmatch(r"\d{1,4}", said, re.ASCII) and 1 <= int(said) <= MOST_SHARDS):
+        raise UserError(f"AWARENESS_SHARDS must be a whole number from 1 to {MOST_SHARDS:,}")
+    return int(said)
 
 
 def _teacher(env: Mapping[str, str]) -> Teacher:

@@ -12,6 +12,8 @@ from awareness_pipeline.config.learning import Audit, Encode, Evaluate, Train
 from awareness_pipeline.config.places import Paths, Source
 from awareness_pipeline.config.teaching import Distil, Reverse, Teacher
 
+MOST_SHARDS = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -21,6 +23,8 @@ class Settings:
     version: str
     """A name a person chose; part of every output path."""
     shards: int = 256
+    """Partitions of the stages from clone to encode; `awareness reshard` changes it for a version
+    that has outputs."""
     model: str = field(default_factory=default_model)
     device: str = field(default_factory=default_device, metadata=RUN_ONLY)
     paths: Paths = field(default_factory=Paths, metadata=RUN_ONLY)

@@ -21,9 +21,11 @@ from awareness_model.schema import digest
 from awareness_pipeline import flow
 from awareness_pipeline.artifacts import Record
 from awareness_pipeline.config import Settings
-from awareness_pipeline.defs import discovery
+from awareness_pipeline.defs import automation, discovery
+from awareness_pipeline.defs.bounds import Bounds
+from awareness_pipeline.defs.columns import columns_of
 from awareness_pipeline.defs.live import observed
-from awareness_pipeline.defs.partitions import dependencies, partitions_def
+from awareness_pipeline.defs.partitions import backfill_policy, dependencies, partitions_def
 from awareness_pipeline.defs.pictures import Metadata
 from awareness_pipeline.defs.reports import metadata_of
 
@@ -32,6 +34,9 @@ MODES = {
     "refresh": "Ask everything again; goes on with a refresh that was killed within a day.",
     "incremental": "Ask for what was pushed since the last finished pass.",
 }
+FEW = 16
+"""Partitions of a run that are all shown with their pictures. In a run over more, those where
+nothing was done show their counts alone: drawing would take most of the time of a rerun."""
 DISCOVER_CONFIG = {
     "mode": dg.Field(
         dg.Enum("Mode", [dg.EnumValue(name, description=said) for name, said in MODES.items()]),
@@ -144,12 +149,13 @@ CARDS: dict[str, Card] = {
 }
 
 
-def assets(settings: Settings) -> list[dg.AssetsDefinition]:
+def assets(settings: Settings, allowed: Bounds | None = None) -> list[dg.AssetsDefinition]:
     """Return the assets of the flow for these settings, in flow order."""
-    return [_asset(step, CARDS[step.artifact], settings) for step in flow.FLOW]
+    bounds = allowed or Bounds()
+    return [_asset(step, CARDS[step.artifact], settings, bounds) for step in flow.FLOW]
 
 
-def _asset(step: flow.Step, card: Card, settings: Settings) -> dg.AssetsDefinition:
+def _asset(step: flow.Step, card: Card, settings: Settings, allowed: Bounds) -> dg.AssetsDefinition:
     def materialize(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
         keys = tuple(context.partition_keys) if step.partitioned_by else flow.WHOLE
         asked = settings
@@ -162,7 +168,8 @@ def _asset(step: flow.Step, card: Card, settings: Settings) -> dg.AssetsDefiniti
         if step.name == "discover":
             beside = discovery.of_run(settings, keys)
         for key, record in zip(keys, records, strict=True):
-            shown = {**beside.get(key, {}), **metadata_of(record, settings)}
+            detailed = bool(record.fresh) or len(keys) <= FEW
+            shown = {**beside.get(key, {}), **metadata_of(record, settings, detailed=detailed)}
             partition = key if step.partitioned_by else None
             context.add_asset_metadata(shown, partition_key=partition)
         return dg.MaterializeResult(data_version=dg.DataVersion(_data_version(records)))
@@ -176,12 +183,22 @@ def _asset(step: flow.Step, card: Card, settings: Settings) -> dg.AssetsDefiniti
             kinds=set(card.kinds),
             owners=[card.owner],
             pool=card.pool or None,
-            metadata={"stage": step.name},
+            metadata={
+                "stage": step.name,
+                "dagster/column_schema": columns_of(step.artifact),
+                "files of all versions": dg.MetadataValue.path(_folder(step, settings)),
+            },
+            automation_condition=automation.follows(step, allowed),
+            freshness_policy=automation.fresh(step, allowed),
             config_schema=DISCOVER_CONFIG if step.name == "discover" else None,
             deps=dependencies(step),
             partitions_def=partitions_def(step, settings),
-            backfill_policy=dg.BackfillPolicy.single_run() if step.partitioned_by else None,
+            backfill_policy=backfill_policy(step),
         )(materialize)
+
+
+def _folder(step: flow.Step, settings: Settings) -> str:
+    return str(settings.paths.artifact(step.artifact).absolute())
 
 
 def _data_version(records: Sequence[Record]) -> str:

@@ -6,6 +6,8 @@ import dagster as dg
 
 from awareness_pipeline.config import Settings, UserError
 from awareness_pipeline.defs.assets import assets
+from awareness_pipeline.defs.automation import sensors
+from awareness_pipeline.defs.bounds import bounds
 from awareness_pipeline.defs.checks import asset_checks
 from awareness_pipeline.defs.jobs import JOBS
 from awareness_pipeline.defs.schedules import liveness, refreshing, sweeping
@@ -18,16 +20,18 @@ def location(settings: Settings) -> dg.Definitions:
     """Return the definitions for these settings.
 
     Raises:
-        UserError: `AWARENESS_EXECUTOR` names no executor.
+        UserError: `AWARENESS_EXECUTOR` names no executor, or a bound of automation has no meaning.
     """
     chosen = os.environ.get("AWARENESS_EXECUTOR") or "in_process"
     if chosen not in EXECUTORS:
         known = ", ".join(EXECUTORS)
         raise UserError(f"AWARENESS_EXECUTOR is {chosen!r}: choose one of {known}")
+    allowed = bounds()
     return dg.Definitions(
-        assets=assets(settings),
+        assets=assets(settings, allowed),
         asset_checks=asset_checks(settings),
         jobs=[*JOBS, liveness(settings)],
-        schedules=[*refreshing(settings), sweeping()],
+        schedules=[*refreshing(settings, allowed.on), sweeping(allowed.on)],
+        sensors=sensors(allowed),
         executor=EXECUTORS[chosen],
     )

@@ -26,20 +26,24 @@ AFTER = dg.Field(
 )
 
 
-def refreshing(settings: Settings) -> list[dg.ScheduleDefinition]:
-    """Return the schedules that ask for repositories again."""
+def refreshing(settings: Settings, on: bool = False) -> list[dg.ScheduleDefinition]:
+    """Return the schedules that ask for repositories again; `on`: they run until someone stops
+    them."""
     return [
-        _refresh("refresh", "refresh", "Weekly: ask everything again.", settings),
+        _refresh("refresh", "refresh", "Weekly: ask everything again.", settings, on),
         _refresh(
             "refresh_incremental",
             "incremental",
             "Daily: ask for what was pushed since the last finished pass.",
             settings,
+            on,
         ),
     ]
 
 
-def _refresh(name: str, mode: str, says: str, settings: Settings) -> dg.ScheduleDefinition:
+def _refresh(
+    name: str, mode: str, says: str, settings: Settings, on: bool
+) -> dg.ScheduleDefinition:
     step = flow.step_named("discover")
 
     @dg.schedule(
@@ -47,7 +51,7 @@ def _refresh(name: str, mode: str, says: str, settings: Settings) -> dg.Schedule
         job_name="discover",
         cron_schedule=CRONS[mode],
         description=f"{says} One run over all languages.",
-        default_status=dg.DefaultScheduleStatus.STOPPED,
+        default_status=_status(on),
     )
     def request(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
         return dg.RunRequest(
@@ -85,12 +89,16 @@ def liveness(settings: Settings) -> dg.JobDefinition:
     return job
 
 
-def sweeping() -> dg.ScheduleDefinition:
+def sweeping(on: bool = False) -> dg.ScheduleDefinition:
     """Return the schedule of the liveness sweep."""
     return dg.ScheduleDefinition(
         name="liveness",
         job_name="liveness",
         cron_schedule=LIVENESS_CRON,
         description="Weekly: look up what no search has shown for a while.",
-        default_status=dg.DefaultScheduleStatus.STOPPED,
+        default_status=_status(on),
     )
+
+
+def _status(on: bool) -> dg.DefaultScheduleStatus:
+    return dg.DefaultScheduleStatus.RUNNING if on else dg.DefaultScheduleStatus.STOPPED

@@ -8,13 +8,13 @@ not hold; a holder in another container is waited for, since its process id says
 
 import fcntl
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 from awareness_pipeline.config import UserError
+from awareness_pipeline.logs import tell
 
 __all__ = ["alone"]
 
@@ -32,7 +32,7 @@ def alone(path: Path) -> Iterator[int]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             _refuse_living(lock, path)
-            print(f"{path}: waiting for what a killed run left running", file=sys.stderr)
+            tell(f"{path}: waiting for what a killed run left running")
             fcntl.flock(lock, fcntl.LOCK_EX)
         lock.truncate(0)
         lock.write(str(os.getpid()))

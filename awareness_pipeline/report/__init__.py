@@ -3,6 +3,10 @@
     numbers     the ten stages and the evaluation, read from the records
     evidence    what the audit found, read from its record
     coverage    what the host announced against what was got, read from the catalog
+    pace        how far, how fast, what failed and when done, by stage
+    metrics     all numbers in Prometheus' text form
+    measured    rates: of a version at hand, else as committed in results/
+    estimate    what so many repositories will take, by these rates
     samples     prompts and training losses, read from the files
     plots       PNG pictures as data URIs
     html        pieces of pages

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from awareness_pipeline.config import PROJECT, UserError
+from awareness_pipeline.launch import SECRETS
 
 _START_S = 120  # building takes seconds, on a busy machine many
 _STOP_S = 10
@@ -52,9 +53,10 @@ def process(folder: Path, log_path: Path, *, port: int = 0) -> Iterator[SandboxP
 
 
 def _environment() -> dict[str, str]:
-    """Ours, with this package found first: the child need not start in our folder."""
+    """Ours without secrets, and this package found first: the child may start in any folder."""
+    ours = {name: value for name, value in os.environ.items() if name not in SECRETS}
     paths = [str(PROJECT), os.environ.get("PYTHONPATH", "")]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    return {**ours, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
 
 def _wait_until_ready(

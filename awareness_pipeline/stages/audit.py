@@ -63,7 +63,7 @@ def run(settings: Settings, partition: str) -> Record:
 
 def _held(settings: Settings, artifact: str) -> str:
     found = upstream_records(settings, artifact, settings.shard_keys)
-    return digest(*(f"{record.key} {record.digest}" for _, record in found))
+    return digest(*sorted(f"{record.key} {record.digest}" for _, record in found))
 
 
 def _prompts(settings: Settings, model: str) -> Plan:

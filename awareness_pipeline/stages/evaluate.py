@@ -90,7 +90,7 @@ def run(settings: Settings, partition: str) -> Record:
     here = place(settings, ARTIFACT, partition, shape)
     checkpoint = _checkpoint(settings)
     memory = list(upstream_records(settings, "memory_shards", settings.shard_keys))
-    held = digest(*(f"{record.key} {record.digest}" for _, record in memory))
+    held = digest(*sorted(f"{record.key} {record.digest}" for _, record in memory))
     unit = Unit(UNIT, {"gca_checkpoint": checkpoint.digest, "memory_shards": held})
     started, fresh = time.monotonic(), pending(here, [unit])
     if fresh:

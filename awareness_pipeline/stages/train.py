@@ -58,7 +58,7 @@ def _inputs(settings: Settings) -> tuple[dict[str, str], list[Path]]:
     inputs, traces = {}, []
     for artifact in ("teacher_traces", "memory_shards"):
         found = list(upstream_records(settings, artifact, settings.shard_keys))
-        inputs[artifact] = digest(*(f"{record.key} {record.digest}" for _, record in found))
+        inputs[artifact] = digest(*sorted(f"{record.key} {record.digest}" for _, record in found))
         if artifact == "teacher_traces":
             traces = [
                 folder / name

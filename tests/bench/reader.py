@@ -32,7 +32,7 @@ from awareness_model.config import (
 )
 from awareness_model.decoder import ReasoningDecoder
 from awareness_model.encoder import ContextEncoder, encoder_fingerprint
-from awareness_model.feed import View, collate_batch
+from awareness_model.feed import collate_batch
 from awareness_model.memory.shelf import Shelf
 from awareness_model.memory.store import LatentMemoryStore
 from awareness_model.schema import (
@@ -44,6 +44,7 @@ from awareness_model.schema import (
 )
 from awareness_model.traces import arrow_type
 from awareness_model.train import read_report, train
+from awareness_model.views import View
 
 FILES, FILES_PER_REPOSITORY, QUERIES = 1_600, 8, 96
 READ_AT = (1, 2, 4, 8)

@@ -9,8 +9,9 @@ import torch
 
 from awareness_model.config import UserError
 from awareness_model.data import Sample, Samples
-from awareness_model.feed import POOL, Feed, batches_of, foreign, pooling, view
+from awareness_model.feed import Feed, batches_of, pooling
 from awareness_model.neighbours import Neighbours, Repository
+from awareness_model.views import POOL, foreign, view
 from tests.model.small_world import Shelf, samples_of, settings, shelf, trace
 from tests.model.test_data import chain, chain_shelf
 

@@ -18,7 +18,14 @@ from awareness_pipeline.config import PROJECT, RECIPES, Settings, UserError, ide
 EXAMPLE = PROJECT / ".env.example"
 READ_ELSEWHERE = {
     "AWARENESS_EXECUTOR": "awareness_pipeline/defs",
+    "AWARENESS_PARTITIONS_PER_RUN": "awareness_pipeline/defs",
+    "AWARENESS_AUTOMATION": "awareness_pipeline/defs",
+    "AWARENESS_AUTOMATION_HOURS": "awareness_pipeline/defs",
+    "AWARENESS_AUTOMATION_MAX_REPOSITORIES": "awareness_pipeline/defs",
+    "AWARENESS_AUTOMATION_MAX_GB": "awareness_pipeline/defs",
+    "AWARENESS_WEBHOOK_URL": "awareness_pipeline/defs",
     "AWARENESS_SANDBOX_REPOS": "awareness_pipeline/sandbox",
+    "AWARENESS_LOG": "awareness_pipeline",
 }
 """Variables that a named part of the pipeline reads; `WANDB_API_KEY` is handed on, see below."""
 
@@ -54,6 +61,7 @@ HONOURED = [
     ("AWARENESS_TEACHER_MAX_COST", "20.0", lambda s: str(s.teacher.max_cost)),
     ("AWARENESS_TEACHER_MAX_TOKENS", "1000", lambda s: str(s.teacher.max_tokens)),
     ("AWARENESS_TEACHER_CACHE", "/shared", lambda s: str(s.teacher.cache)),
+    ("AWARENESS_SHARDS", "16", lambda s: str(s.shards)),
 ]
 
 

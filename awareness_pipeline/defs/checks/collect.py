@@ -11,6 +11,7 @@ from awareness_model.schema import read_rows
 from awareness_pipeline.artifacts import Record, read_record
 from awareness_pipeline.catalog import Catalog, SearchRange
 from awareness_pipeline.config import Settings
+from awareness_pipeline.defs.bounds import bounds, waiting
 from awareness_pipeline.defs.checks.check import Check, Problems, per_unit
 from awareness_pipeline.github import tiers
 from awareness_pipeline.github.agenda import Agenda, Goal
@@ -74,6 +75,16 @@ def ranges_whole(settings: Settings, partitions: Sequence[str]) -> Problems:
         for language in _searched(settings, partitions):
             for one in searches.ranges(language, state="short"):
                 yield f"{_named(one)}: {_of(one)}"
+
+
+def within_automatic_bounds(settings: Settings, partitions: Sequence[str]) -> Problems:
+    """What waits to be cloned is no more than automation may start by itself. If it is, start the
+    job `build` by hand, or raise AWARENESS_AUTOMATION_MAX_REPOSITORIES or _MAX_GB."""
+    allowed, found = bounds(), waiting(settings)
+    if found.repositories > allowed.repositories:
+        yield f"{found.repositories:,} repositories wait, {allowed.repositories:,} may start alone"
+    if found.gigabytes > allowed.gigabytes:
+        yield f"{found.gigabytes:,.1f} GB wait, {allowed.gigabytes:,} may start alone"
 
 
 def _searched(settings: Settings, partitions: Sequence[str]) -> list[str]:
@@ -201,6 +212,12 @@ CHECKS = (
     Check("repositories", "identities", identities),
     Check("repositories", "ranges_asked", ranges_asked),
     Check("repositories", "ranges_whole", ranges_whole, dg.AssetCheckSeverity.WARN),
+    Check(
+        "repositories",
+        "within_automatic_bounds",
+        within_automatic_bounds,
+        dg.AssetCheckSeverity.WARN,
+    ),
     Check("clones", "heads_readable", per_unit("clones", heads)),
     Check("commits", "rows_sound", per_unit("commits", commit_rows)),
     Check("curated_commits", "decisions_sound", decisions),

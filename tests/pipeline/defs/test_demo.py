@@ -66,6 +66,8 @@ def test_a_partition_shows_its_own_record(collected: Collected) -> None:
     reasons = {row.data["reason"]: row.data["rows"] for row in table.records}
     assert reasons == record["result"]["dropped"]
     assert shown["rows dropped"].value == sum(record["result"]["dropped"].values())
+    for reason, number in record["result"]["dropped"].items():
+        assert shown[f"dropped: {reason}"].value == number
     assert Path(str(shown["record"].value)) == folder / "record.json"
     assert event.tags["dagster/data_version"] == record["fingerprint"]
 

@@ -3,15 +3,18 @@
 import itertools
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import dagster as dg
 import pytest
 import yaml
+from dagster import QueuedRunCoordinator
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 
 from awareness_pipeline import config, flow
 from awareness_pipeline.config import PROJECT, Settings, UserError
 from awareness_pipeline.defs.location import location
+from tests.pipeline.defs.conftest import new_home
 
 
 @pytest.fixture(scope="module")
@@ -135,10 +138,56 @@ def test_executor_is_chosen_by_the_environment(
         location(settings)
 
 
-def test_instance_sends_nothing_and_frees_the_places_of_killed_runs() -> None:
-    found = yaml.safe_load((PROJECT / "dagster_home" / "dagster.yaml").read_text())
-    assert found["telemetry"] == {"enabled": False}
-    assert found["run_monitoring"]["free_slots_after_run_end_seconds"] > 0
+@pytest.fixture(scope="module")
+def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.DagsterInstance]:
+    """The project's instance, as Dagster's own loader reads it."""
+    home = new_home(tmp_path_factory.mktemp("instance") / "home")
+    with dg.DagsterInstance.from_config(str(home)) as found:
+        yield found
+
+
+def test_instance_sends_nothing_and_queues_runs_a_few_at_a_time(
+    instance: dg.DagsterInstance,
+) -> None:
+    assert not instance.telemetry_enabled
+    assert not instance.nux_enabled
+    assert isinstance(instance.run_coordinator, QueuedRunCoordinator)
+    queue = instance.get_concurrency_config().run_queue_config
+    assert queue is not None
+    assert queue.max_concurrent_runs == 4
+
+
+def test_instance_starts_dead_runs_once_more_and_frees_their_places(
+    instance: dg.DagsterInstance,
+) -> None:
+    assert instance.run_monitoring_enabled
+    assert instance.run_monitoring_settings["free_slots_after_run_end_seconds"] > 0
+    assert instance.run_retries_enabled
+    assert instance.run_retries_max_retries == 1
+    assert not instance.run_retries_retry_on_asset_or_op_failure
+
+
+def test_search_clones_model_calls_and_gpu_have_pools_of_their_own(
+    instance: dg.DagsterInstance, definitions: dg.Definitions
+) -> None:
+    pools = instance.get_concurrency_config().pool_config
+    assert pools.default_pool_limit == 2
+    held = {
+        name: getattr(definitions.resolve_job_def(job).get_node_named(name).definition, "pool", "")
+        for job, names in (
+            ("discover", ("repositories",)),
+            ("build", ("clones", "commits", "task_prompts", "teacher_traces", "memory_shards")),
+            ("learn", ("data_evidence", "gca_checkpoint", "evaluation")),
+        )
+        for name in names
+    }
+    assert held == {
+        "repositories": "github_api",
+        "clones": "git",
+        "commits": None,
+        **dict.fromkeys(("task_prompts", "teacher_traces"), "llm"),
+        **dict.fromkeys(("memory_shards", "data_evidence", "gca_checkpoint", "evaluation"), "gpu"),
+    }
 
 
 def test_workspace_and_dg_name_the_same_location() -> None:
@@ -149,13 +198,6 @@ def test_workspace_and_dg_name_the_same_location() -> None:
         "location_name": "awareness",
     }
     assert 'code_location_name = "awareness"' in pyproject
-
-
-def test_compose_file_builds_from_the_dockerfiles_beside_it() -> None:
-    compose = yaml.safe_load((PROJECT / "docker" / "compose.yaml").read_text())
-    for service in compose["services"].values():
-        assert (PROJECT / service["build"]["dockerfile"]).is_file()
-        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
 
 
 def _names(keys: object) -> set[str]:

@@ -104,7 +104,7 @@ def test_an_edit_makes_what_the_commit_made(
 
 
 def test_commits_of_this_project() -> None:
-    assert [outcome(one) for one in changed(PROJECT, 8)].count("same") > 4
+    assert [outcome(one) for one in changed(PROJECT, 16)].count("same") > 4
 
 
 def test_commits_of_the_zoo(tmp_path: Path) -> None:
