@@ -9,7 +9,6 @@ Shapes: B rows, T columns (padded), N new tokens, V vocabulary, k alternatives.
 """
 
 import json
-import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 
 import torch
 
-from awareness_model.schema import from_json, to_json
+from awareness_model.schema import from_json, to_json, whole_lines, write_through
 
 
 class Identified(Protocol):
@@ -112,22 +111,14 @@ def answer_batches(
             missing = {request.id for request in batch} - done
             if missing:
                 rows = [row for row in work(batch) if row.id in missing]
-                file.write("".join(to_json(row) + "\n" for row in rows).encode())
-                file.flush()
-                os.fsync(file.fileno())
+                write_through(file, "".join(to_json(row) + "\n" for row in rows).encode())
             reached += len(batch)
             say_progress(label, reached, total)
 
 
 def finished_ids(answers: Path, kind: type[AnswerT]) -> set[str]:
     """Return the ids answered so far; a torn last line of a killed run is cut off."""
-    if not answers.is_file():
-        return set()
-    data = answers.read_bytes()
-    whole = data.rfind(b"\n") + 1
-    if whole < len(data):
-        os.truncate(answers, whole)
-    return {from_json(kind, line.decode()).id for line in data[:whole].split(b"\n") if line}
+    return {from_json(kind, line.decode()).id for line in whole_lines(answers) if line}
 
 
 def read_ids(path: Path | None) -> list[str]:

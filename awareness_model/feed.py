@@ -147,7 +147,7 @@ class Feed:
     def _steps(self, pool: Pool) -> int:
         return max(len(self._members(pool)) // self.training.batch_size, 1)
 
-    def _view(self, sample: Sample, step: int, place: int, visible: int, share: float) -> "View":
+    def _view(self, sample: Sample, step: int, place: int, visible: int, share: float) -> View:
         draw = random.Random(f"documents {self.training.seed} {step} {place}")
         absent = draw.random() < share
         return view(sample, self.samples, visible, draw, absent)

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from awareness_model.batch import say_progress
-from awareness_model.schema import digest
+from awareness_model.schema import digest, whole_lines, write_through
 
 
 class Cells:
@@ -25,15 +25,8 @@ class Cells:
         mark = digest(json.dumps(settings, sort_keys=True))[:12]
         self.path = folder / f"{kind}-{mark}.cells.jsonl"
         folder.mkdir(parents=True, exist_ok=True)
-        self._done = dict[str, dict[str, Any]]()
-        if self.path.is_file():
-            data = self.path.read_bytes()
-            kept = data.rfind(b"\n") + 1
-            if kept < len(data):
-                os.truncate(self.path, kept)
-            for line in data[:kept].splitlines():
-                row = json.loads(line)
-                self._done[row["cell"]] = row["result"]
+        rows = map(json.loads, whole_lines(self.path))
+        self._done: dict[str, dict[str, Any]] = {row["cell"]: row["result"] for row in rows}
 
     def run(
         self, label: str, cells: Mapping[str, Callable[[], dict[str, Any]]]
@@ -52,10 +45,8 @@ class Cells:
 
     def _keep(self, name: str, result: dict[str, Any]) -> None:
         line = json.dumps({"cell": name, "result": result}, sort_keys=True) + "\n"
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(line)
-            file.flush()
-            os.fsync(file.fileno())
+        with self.path.open("ab") as file:
+            write_through(file, line.encode())
         self._done[name] = json.loads(line)["result"]
 
 

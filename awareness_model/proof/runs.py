@@ -7,16 +7,16 @@ Limits: code is not in the digest; remove the file after a change of meaning.
 
 import json
 import multiprocessing
-import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from awareness_model.proof.plan import TEXT, Plan
+from awareness_model.schema import whole_lines, write_through
 
 ROOM: Final = 4
 """Questions per visible document at least: else every row's memory holds every row's document."""
@@ -38,17 +38,15 @@ def rows_of(
     Args:
         jobs: processes, one thread each; 1: this one.
     """
-    found = {row["id"]: row for row in _read(path)}
+    found = {row["id"]: row for row in map(json.loads, whole_lines(path))}
     missing = [plan for plan in plans if plan.id not in found]
     total = len(plans)
     say(total - len(missing), total)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
+    with path.open("ab") as file:
         for count, row in enumerate(_run_all(missing, device, jobs), 1):
             line = json.dumps(row)
-            file.write(line + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+            write_through(file, f"{line}\n".encode())
             found[row["id"]] = json.loads(line)
             say(total - len(missing) + count, total)
     return [found[plan.id] for plan in plans]
@@ -101,17 +99,6 @@ def _run_all(plans: Sequence[Plan], device: str, jobs: int) -> Iterator[Row]:
     with ProcessPoolExecutor(jobs, mp_context=context) as pool:
         waiting = [pool.submit(run, plan, device) for plan in plans]
         yield from (one.result() for one in as_completed(waiting))
-
-
-def _read(path: Path) -> Iterable[Row]:
-    """Return the whole rows of a file; a torn last line of a killed run is cut off."""
-    if not path.is_file():
-        return []
-    data = path.read_bytes()
-    whole = data.rfind(b"\n") + 1
-    if whole < len(data):
-        os.truncate(path, whole)
-    return [json.loads(line) for line in data[:whole].splitlines()]
 
 
 def _tell(plan: Plan, point: Any) -> None:

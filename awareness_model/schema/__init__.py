@@ -28,7 +28,15 @@ from awareness_model.schema.memory import (
     EncodeReport,
     SnapshotRow,
 )
-from awareness_model.schema.rows import from_json, read_rows, to_json, write_atomic, write_rows
+from awareness_model.schema.rows import (
+    from_json,
+    read_rows,
+    to_json,
+    whole_lines,
+    write_atomic,
+    write_rows,
+    write_through,
+)
 from awareness_model.schema.traces import TRACE_COLUMNS
 
 __all__ = [
@@ -59,6 +67,8 @@ __all__ = [
     "from_json",
     "read_rows",
     "to_json",
+    "whole_lines",
     "write_atomic",
     "write_rows",
+    "write_through",
 ]

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from awareness_model.schema.asking import ManifestEntry, SourceFile
 from awareness_model.schema.audit import Reading
@@ -63,10 +63,27 @@ def write_atomic(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}.aside")
     with aside.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+        write_through(file, data)
     aside.replace(path)
+
+
+def write_through(file: BinaryIO, data: bytes) -> None:
+    """Write to the disk itself: what was written outlives a kill."""
+    file.write(data)
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def whole_lines(path: Path) -> list[bytes]:
+    """Return the lines of a file that is only appended to, none without a file. A torn last line,
+    left by a kill, is cut off, so that the next one begins where it began."""
+    if not path.is_file():
+        return []
+    data = path.read_bytes()
+    whole = data.rfind(b"\n") + 1
+    if whole < len(data):
+        os.truncate(path, whole)
+    return data[:whole].split(b"\n")[:-1]
 
 
 def write_rows(path: Path, rows: Iterable[Any]) -> None:
