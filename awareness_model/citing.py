@@ -48,7 +48,7 @@ def cite(
     """Return the chunks by falling mass, and the share of the answer's attention on memory.
 
     Args:
-        chunks: path and record of every chunk, in the order of the memory's slots.
+        chunks: path and record of every chunk, in the order in which the memory was given them.
     """
     before, asking, answering = looks(decoder, memory, prompt, answer)
     lengths = [len(record.keys) for _, record in chunks]
@@ -74,14 +74,16 @@ def looks(
     decoder: ReasoningDecoder, memory: Memory, prompt: Prompt, answer: Sequence[int]
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return the attention mass of slots by layer, `[S, N]`, of the system text's tokens, of the
-    question's and of those that ask for the answer's: one pass, without the head."""
+    question's and of those that ask for the answer's: one pass, without the head. Slots stand in
+    the order in which the memory's documents were given, not in that in which they lie."""
     ids = torch.tensor([[*prompt.ids, *answer]], device=decoder.base.device)
     reading = decoder.prepare(memory, True)
     decoder.base.model(ids, memory=reading, use_cache=False)
     last = max(ids.shape[1] - 1, len(prompt.ids))
     ranges = (prompt.first, prompt.last, (len(prompt.ids) - 1, last))
+    given = memory.document[0].argsort(stable=True).cpu()
     before, asking, answering = (
-        mass_at(reading, torch.arange(*one))[0, :, 1:].float().cpu() for one in ranges
+        mass_at(reading, torch.arange(*one))[0, :, 1:].float().cpu()[:, given] for one in ranges
     )
     return before, asking, answering
 

@@ -152,8 +152,9 @@ def _split(states: Tensor, head_dim: int) -> Tensor:
 
 
 def _rms(states: Tensor, gain: Tensor, epsilon: float = 1e-6) -> Tensor:
-    """RMS norm over head_dim in float32, returned in the states' dtype."""
-    return F.rms_norm(states.float(), gain.shape, gain, epsilon).to(states.dtype)
+    """RMS norm over head_dim in float32 at least, returned in the states' dtype."""
+    wide = torch.promote_types(states.dtype, torch.float32)
+    return F.rms_norm(states.to(wide), gain.shape, gain.to(wide), epsilon).to(states.dtype)
 
 
 def _prepend(null: Tensor, states: Tensor) -> Tensor:

@@ -7,19 +7,21 @@ least .95 with its own memory, and chance with another's, for every family and s
 where it is not.
 
 Runs are rows of `<out>/runs.jsonl`; a kill costs the runs in hand, and a rerun does no finished one
-again. `--ablate` runs variants of one setting instead. Limits: names of three letters, values of
-four digits, documents of one line: that the parts are wired, not that a real decoder reads code.
+again. `--ablate` runs variants of one setting instead, as many as `--cpu-minutes` allow. Limits:
+names of three letters, values of four digits, documents of one line: that the parts are wired, not
+that a real decoder reads code.
 """
 
 import argparse
 import json
+import math
 import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from awareness_model.config import UserError, default_device
-from awareness_model.proof import report, variants
+from awareness_model.proof import ablated, report, variants
 from awareness_model.proof.plan import FAMILIES
 from awareness_model.proof.runs import rows_of
 from awareness_model.schema import write_atomic
@@ -44,8 +46,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m awareness_model.prove",
         description="Prove on a small decoder that training with memory teaches it to read memory.",
     )
-    parser.add_argument("--family", nargs="+", choices=FAMILIES, default=list(FAMILIES))
-    parser.add_argument("--seeds", type=int, nargs="+", default=list(variants.SEEDS))
+    parser.add_argument("--family", nargs="+", choices=FAMILIES, help="both; of variants llama")
+    parser.add_argument("--seeds", type=int, nargs="+", help="what is drawn from")
     parser.add_argument("--device", default=default_device())
     parser.add_argument("--jobs", type=int, default=1, help="processes, one thread each")
     parser.add_argument("--out", type=Path, default=Path("outputs/prove"), help="runs, to resume")
@@ -57,14 +59,17 @@ def _parser() -> argparse.ArgumentParser:
         choices=list(variants.VARIANTS),
         metavar="VARIANT",
         help="run variants of one setting: those named, else all of "
-        + "; ".join(f"`{name}`" for name in variants.VARIANTS),
+        + "; ".join(f"`{name}`" for name in variants.VARIANTS).replace("%", "%%"),
     )
     parser.add_argument("--steps", type=int, default=variants.ABLATION_STEPS, help="of a variant")
+    parser.add_argument(
+        "--cpu-minutes", type=float, default=math.inf, help="begin no more variants after so many"
+    )
     return parser
 
 
 def _prove(options: argparse.Namespace, command: str) -> int:
-    plans = variants.proof(options.family, options.seeds)
+    plans = variants.proof(options.family or FAMILIES, options.seeds or variants.SEEDS)
     rows = rows_of(options.out / "runs.jsonl", plans, options.device, options.jobs, _say)
     found = report.result(rows, command, options.device)
     _write(options, found)
@@ -77,14 +82,21 @@ def _prove(options: argparse.Namespace, command: str) -> int:
 
 def _ablate(options: argparse.Namespace, command: str) -> int:
     named = variants.ablations(
-        options.ablate or tuple(variants.VARIANTS), options.family, options.seeds, options.steps
+        options.ablate or tuple(variants.VARIANTS),
+        options.family or FAMILIES[:1],
+        options.seeds or variants.ABLATION_SEEDS,
+        options.steps,
     )
-    plans = [plan for group in named.values() for plan in group]
-    rows = rows_of(options.out / "runs.jsonl", plans, options.device, options.jobs, _say)
+    path, most = options.out / "runs.jsonl", 60 * options.cpu_minutes
+    plans = variants.by_turns(named)
+    rows = rows_of(path, plans, options.device, options.jobs, _say, most)
     by_id = {row["id"]: row for row in rows}
-    table = report.variants({n: [by_id[plan.id] for plan in group] for n, group in named.items()})
-    _write(options, {"command": command, "machine": report.machine(options.device), "rows": table})
-    print(report.variants_table(table))
+    runs = {n: [by_id[one.id] for one in group if one.id in by_id] for n, group in named.items()}
+    table = ablated.variants(runs)
+    _write(options, ablated.result(table, rows, command, options.device))
+    if options.plot:
+        ablated.bars(table, options.plot)
+    print(ablated.table(table))
     return 0
 
 

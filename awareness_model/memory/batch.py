@@ -5,16 +5,24 @@ G key/value heads, D head_dim, E latent size. Latent slots are `[B, M, S, E]` (S
 every reading layer); kv slots are `[B, M, L, G, D]`, keys before RoPE.
 
 A Memory is immutable and given to a forward pass explicitly; nothing holds on to it afterwards.
+
+The order of documents never matters to a reader; so that it does not matter to rounding either,
+`collate` lays them in an order of their content, and the same documents give the same bits however
+they are given. `document` tells which is which.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import torch
 from torch import Tensor
 
 from awareness_model.pooling import pooled
+
+TOLD_BY: Final = 64
+"""Numbers at the end of a chunk's last slot that tell documents apart: of the last layer that is
+stored, which has seen the whole chunk."""
 
 
 class Slots(Protocol):
@@ -104,10 +112,11 @@ def collate(
     dtype: torch.dtype = torch.float32,
     pooling: int = 1,
 ) -> Memory:
-    """Pad rows of documents of chunks into one Memory.
+    """Pad rows of documents of chunks into one Memory, a row's slots in the order of `laid`.
 
     Args:
         rows: for each row its visible documents, each a sequence of chunks. A row may be empty.
+            `Memory.document` numbers them as they are given here.
         log_bias: for each row one number per document.
         pooling: slots of a chunk that are read as one, their mean: what an encoder of that pooling
             would have given, where these slots are tokens (`latent` only: kv keys have places).
@@ -115,12 +124,9 @@ def collate(
     Raises:
         ValueError: no row has any slot, or slots of different shapes are mixed.
     """
-    chunks = [
-        (r, d, _Pooled.of(c, pooling) if pooling > 1 else c)
-        for r, row in enumerate(rows)
-        for d, doc in enumerate(row)
-        for c in doc
-    ]
+    if pooling > 1:
+        rows = [[[_Pooled.of(c, pooling) for c in one] for one in row] for row in rows]
+    chunks = [(r, d, c) for r, row in enumerate(rows) for d in laid(row) for c in row[d]]
     shapes = {tuple(chunk.keys.shape[1:]) for _, _, chunk in chunks}
     if len(shapes) != 1:
         raise ValueError(f"one shape of slots is needed, found {sorted(shapes)}")
@@ -143,6 +149,16 @@ def collate(
         if bias is not None and log_bias is not None:
             bias[row, place] = log_bias[row][document]
     return Memory(memory.keys, memory.values, memory.mask, memory.document, memory.position, bias)
+
+
+def laid(documents: Sequence[Sequence[Slots]]) -> list[int]:
+    """Return the numbers of documents in an order of their content, whatever order they are in."""
+    return sorted(range(len(documents)), key=lambda one: _told_by(documents[one]))
+
+
+def _told_by(document: Sequence[Slots]) -> list[list[float]]:
+    ends = [chunk.keys[-1:].flatten()[-TOLD_BY:].tolist() for chunk in document]
+    return [*ends, [sum(len(chunk.keys) for chunk in document)]]
 
 
 @dataclass(frozen=True, slots=True)

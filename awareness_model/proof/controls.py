@@ -5,6 +5,7 @@ write, since a digit is judged behind the right digits before it, and the first 
 Memory that is merely present is no yardstick (reference/model.md, section 7.1); shuffled memory is.
 """
 
+import copy
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
@@ -53,12 +54,13 @@ def controls(decoder: ReasoningDecoder, encoder: ContextEncoder, asked: Lesson) 
     own, shuffled, none: scores. edited: every fourth document gets another value and is encoded
     again, alone; scores of those questions against the new value, `stale` against the old one,
     `kept` of the other questions. written: exact match of what `generate` writes. permuted: the
-    largest change of a logit when documents stand in the opposite order.
+    largest change of a logit when documents are given in the opposite order; turned: when all slots
+    lie in the opposite order, in float64, so that rounding hides nothing.
     """
     held = documents(encoder, [fact.document for fact in asked.facts])
     seen, other = visible(held, asked.views), shuffled(asked)
-    turned = Lesson(asked.facts, tuple(view[::-1] for view in asked.views))
-    gap = _logits(decoder, turned, visible(held, turned.views)) - _logits(decoder, asked, seen)
+    opposite = Lesson(asked.facts, tuple(view[::-1] for view in asked.views))
+    gap = _logits(decoder, opposite, visible(held, opposite.views)) - _logits(decoder, asked, seen)
     news = edited(asked)
     changed = visible(_encoded_again(encoder, news, held), asked.views)
     ours = torch.arange(len(asked.facts)) % EVERY == 0
@@ -73,7 +75,25 @@ def controls(decoder: ReasoningDecoder, encoder: ContextEncoder, asked: Lesson) 
     named: dict[str, Any] = {name: asdict(score) for name, score in scores.items()}
     named["written"] = _written(decoder, asked, seen)
     named["permuted"] = gap.abs().max().item()
+    named["turned"] = turned_gap(decoder, asked, seen)
     return named
+
+
+@torch.no_grad()
+def turned_gap(decoder: ReasoningDecoder, asked: Lesson, memory: Memory) -> float:
+    """Return the largest change of a logit when a memory's slots lie in the opposite order."""
+    wide = copy.deepcopy(decoder)
+    wide.base.double()
+    gap = _logits(wide, asked, memory) - _logits(wide, asked, turned(memory))
+    return gap.abs().max().item()
+
+
+def turned(memory: Memory) -> Memory:
+    """Return a memory with its slots in the opposite order."""
+    keys, values = memory.keys.flip(1), memory.values.flip(1)
+    bias = None if memory.log_bias is None else memory.log_bias.flip(1)
+    place = memory.document.flip(1), memory.position.flip(1)
+    return Memory(keys, values, memory.mask.flip(1), *place, bias)
 
 
 def edited(asked: Lesson) -> Lesson:

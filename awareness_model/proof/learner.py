@@ -5,67 +5,59 @@ from torch import Tensor
 
 from awareness_model.decoder import ReasoningDecoder
 from awareness_model.encoder import ContextEncoder
+from awareness_model.engine import Reader
+from awareness_model.feed import Batch, untaught
 from awareness_model.loss import Losses, Weights
 from awareness_model.memory.batch import Memory
 from awareness_model.proof.plan import Plan
 from awareness_model.proof.states import documents, visible
 from awareness_model.proof.task import Lesson
-from awareness_model.proof.text import in_context
-from awareness_model.training.learner import Learner
-from awareness_model.training.rows import NOT_SCORED, Rows, rows_of
+from awareness_model.proof.text import taught
 
 
 class LessonLearner:
-    """A decoder and its encoder with their losses over lessons."""
+    """A decoder and its encoder with the trainer's losses over lessons."""
 
     def __init__(self, decoder: ReasoningDecoder, encoder: ContextEncoder, plan: Plan) -> None:
-        self.decoder, self.encoder = decoder, encoder
-        weights = Weights(plan.kl, plan.citation, plan.null)
-        self._reader = Learner(decoder, weights, decoder.base if plan.kl else None)
-        self._taught = bool(plan.kl)
+        self.decoder, self.encoder, self.plan = decoder, encoder, plan
+        self._reader = Reader(decoder, Weights.of(plan.settings))
 
     def __call__(self, batch: Lesson) -> Losses:
         """Return the losses of a lesson."""
         held = documents(self.encoder, [fact.document for fact in batch.facts])
-        teaching = in_context(self.decoder, batch) if self._taught else None
-        return self._reader(rows(self.decoder, batch, visible(held, batch.views), teaching))
+        found: Losses = self._reader(
+            batch_of(self.decoder, batch, visible(held, batch.views), self.plan)
+        )
+        return found
 
 
-def rows(
-    decoder: ReasoningDecoder, asked: Lesson, memory: Memory, teaching: Tensor | None = None
-) -> Rows:
-    """Return the questions with their answers, the digits scored, as the trainer reads them.
-
-    Args:
-        teaching: ids that the teacher reads, ending with the same tokens; None: no teacher.
-    """
-    ids = _tokens(decoder, asked)
-    labels = ids.clone()
-    labels[:, : -len(asked.facts[0].value)] = NOT_SCORED
-    batch = {
-        "input_ids": ids,
-        "attention_mask": torch.ones_like(ids),
-        "labels": labels,
-        "memory": memory,
-        "gold": _gold(asked, memory),
-    }
-    if teaching is not None:
-        batch |= {
-            "teacher_input_ids": teaching,
-            "teacher_attention_mask": torch.ones_like(teaching),
-        }
-    return rows_of(batch, decoder.base.device)
+def batch_of(decoder: ReasoningDecoder, asked: Lesson, memory: Memory, plan: Plan) -> Batch:
+    """Return the questions with their answers as the trainer reads them: the digits scored, in
+    transmission of one document every token."""
+    whole = plan.transmission and len(asked.views[0]) == 1
+    ids, at, targets = scored(decoder, asked, whole)
+    teacher = taught(decoder, asked) if plan.kl and not whole else untaught(len(targets))
+    return Batch(
+        ids,
+        *at,
+        targets,
+        **teacher,
+        memory=memory,
+        gold=_gold(asked, memory),
+        may_lack_gold=plan.harm > 0,
+    )
 
 
 def scored(
-    decoder: ReasoningDecoder, asked: Lesson
+    decoder: ReasoningDecoder, asked: Lesson, whole: bool = False
 ) -> tuple[Tensor, tuple[Tensor, Tensor], Tensor]:
-    """Return input ids `[B, T]`, (rows, positions) that predict the digits, and the digits, N each;
-    rows follow one another."""
+    """Return input ids `[B, T]`, (rows, positions) that predict the digits (or every token but the
+    first), and what they predict, N each; rows follow one another."""
     ids = _tokens(decoder, asked)
-    count, digits = len(ids), len(asked.facts[0].value)
-    row = torch.arange(count).repeat_interleave(digits)
-    position = torch.arange(ids.shape[1] - digits - 1, ids.shape[1] - 1).repeat(count)
+    count, length = ids.shape
+    predicted = length - 1 if whole else len(asked.facts[0].value)
+    row = torch.arange(count).repeat_interleave(predicted)
+    position = torch.arange(length - predicted - 1, length - 1).repeat(count)
     return ids, (row, position), ids[row, position + 1]
 
 

@@ -36,8 +36,11 @@ class Plan:
     """Documents visible to a row; the next number once the reader works at this one."""
     works: float = 0.9
     """Exact match on held-out questions that ends a stage."""
-    done: float = 0.98
-    """The same at the last stage, which ends the run."""
+    done: float = 0.97
+    """The same at the last stage, after which the run settles."""
+    settle: int = 150
+    """Steps after that in which the learning rate falls to zero, so that a run does not end on a
+    lucky measurement."""
     measured_every: int = 50
     """Steps between measurements."""
     asked: int = 256
@@ -58,6 +61,13 @@ class Plan:
     """Weight of KL to the frozen base with the documents in its context."""
     citation: float = 0.3
     null: float = 0.1
+    harm: float = 0.0
+    """Weight of staying with the base's words in rows whose document is hidden, for which CE then
+    does not count."""
+    sparsity: float = 0.0
+    """Weight of the entropy of attention over memory."""
+    transmission: bool = False
+    """While one document is visible every token of a row is scored, not its digits alone."""
     gold_absent: float = 0.0
     """Share of rows whose document is hidden."""
     gate: float = 0.0
@@ -66,6 +76,8 @@ class Plan:
     """Factor of the q/k norm gains at the start: logits are at most gain² · √head_dim."""
     copied: bool = True
     """Projections start as copies of the layer's self-attention, else random (Xavier)."""
+    reached: bool = True
+    """The loss reaches the encoder through memory, else states are those of a frozen encoder."""
 
     @property
     def id(self) -> str:
@@ -83,6 +95,8 @@ class Plan:
             kl_weight=self.kl,
             citation_weight=self.citation,
             null_weight=self.null,
+            harm_weight=self.harm,
+            sparsity_weight=self.sparsity,
             gold_absent=self.gold_absent,
             seed=self.seed,
         )

@@ -23,8 +23,10 @@ HEAD: Final = (
     "none, exact",
     "edited, exact",
     "written, exact",
-    "permuted, max Δlogit",
+    "permuted and turned, max Δlogit",
 )
+MOST_MOVED: Final = 1e-5
+"""Change of a logit by the order of documents that is still rounding."""
 LEAST_CHANCE_NATS: Final = 2.2
 """Nats per digit below which a control knows something: chance is ln 10 = 2.303."""
 
@@ -79,8 +81,11 @@ def _broken(row: Row) -> list[str]:
             "written": seen["written"],
         }
         lines += [f"{key} exact {value:.3f}" for key, value in needed.items() if value < WANTED]
-        if seen["permuted"] > 1e-4:
-            lines.append(f"the order of documents moves a logit by {seen['permuted']:.1e}")
+        lines += [
+            f"the order of documents ({key}) moves a logit by {seen[key]:.1e}"
+            for key in ("permuted", "turned")
+            if seen[key] > MOST_MOVED
+        ]
     elif seen["own"]["exact"] > MOST_BY_CHANCE or seen["own"]["nll"] < LEAST_CHANCE_NATS:
         lines.append(f"own exact {seen['own']['exact']:.3f}, nll {seen['own']['nll']:.3f}")
     return lines
@@ -104,51 +109,9 @@ def table(rows: Sequence[Row]) -> str:
             f"{seen['none']['exact']:.3f}",
             f"{seen['edited']['exact']:.3f}",
             f"{seen['written']:.3f}",
-            f"{seen['permuted']:.1e}",
+            f"{seen['permuted']:.1e}, {seen['turned']:.1e}",
         ]
         lines.append(f"| {' | '.join(map(str, cells))} |")
-    return "\n".join(lines)
-
-
-def variants(named: Mapping[str, Sequence[Row]]) -> list[dict[str, Any]]:
-    """Return a row for each variant: means over its runs, and the single values."""
-    found = []
-    for name, rows in named.items():
-        last = str(rows[0]["plan"]["stages"][-1])
-        exact = [row["read_at"][last]["own"]["exact"] for row in rows]
-        nll = [row["read_at"][last]["own"]["nll"] for row in rows]
-        wrong = [row["read_at"][last]["shuffled"]["exact"] for row in rows]
-        found.append(
-            {
-                "variant": name,
-                "runs": len(rows),
-                "steps": [row["steps"] for row in rows],
-                "reached": [row["reached"] for row in rows],
-                "exact": exact,
-                "nll": nll,
-                "exact_mean": sum(exact) / len(exact),
-                "nll_mean": sum(nll) / len(nll),
-                "shuffled_exact": wrong,
-            }
-        )
-    return found
-
-
-def variants_table(found: Sequence[Mapping[str, Any]]) -> str:
-    """Return the variants as a Markdown table."""
-    lines = [
-        "| variant | visible reached | steps | exact (each seed) | NLL (each seed) |",
-        "|---|---|---|---|---|",
-    ]
-    for one in found:
-        cells = [
-            one["variant"],
-            _each(one["reached"], "d"),
-            _each(one["steps"], "d"),
-            _each(one["exact"], ".2f"),
-            _each(one["nll"], ".2f"),
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -189,7 +152,3 @@ def _draw(axes: Any, row: Row, what: str) -> None:
 
 def _score(one: Mapping[str, float]) -> str:
     return f"{one['exact']:.3f}, {one['digits']:.3f}, {one['nll']:.3f}"
-
-
-def _each(values: Sequence[float], form: str) -> str:
-    return ", ".join(format(value, form) for value in values)

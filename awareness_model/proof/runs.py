@@ -6,11 +6,12 @@ Limits: code is not in the digest; remove the file after a change of meaning.
 """
 
 import json
+import math
 import multiprocessing
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -32,11 +33,14 @@ def rows_of(
     device: str,
     jobs: int,
     say: Callable[[int, int], None] = lambda done, total: None,
+    cpu_seconds: float = math.inf,
 ) -> list[Row]:
     """Run what is missing in the file, append it, and return the rows of the plans, in order.
 
     Args:
         jobs: processes, one thread each; 1: this one.
+        cpu_seconds: no run is begun once those of the plans took so many; what is then missing is
+            not in the answer.
     """
     found = {row["id"]: row for row in map(json.loads, whole_lines(path))}
     missing = [plan for plan in plans if plan.id not in found]
@@ -44,12 +48,13 @@ def rows_of(
     say(total - len(missing), total)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as file:
-        for count, row in enumerate(_run_all(missing, device, jobs), 1):
+        left = cpu_seconds - sum(_cost(found[plan.id]) for plan in plans if plan.id in found)
+        for count, row in enumerate(_run_all(missing, device, jobs, left), 1):
             line = json.dumps(row)
             write_through(file, f"{line}\n".encode())
             found[row["id"]] = json.loads(line)
             say(total - len(missing) + count, total)
-    return [found[plan.id] for plan in plans]
+    return [found[plan.id] for plan in plans if plan.id in found]
 
 
 def run(plan: Plan, device: str = "cpu") -> Row:
@@ -85,20 +90,37 @@ def run(plan: Plan, device: str = "cpu") -> Row:
         "curve": [asdict(point) for point in curve],
         "run": {
             "training_cpu_seconds": round(trained, 1),
+            "cpu_seconds": round(time.process_time() - spent, 1),
             "seconds": round(time.monotonic() - began, 1),
         },
     }
 
 
-def _run_all(plans: Sequence[Plan], device: str, jobs: int) -> Iterator[Row]:
-    """Yield rows as they are done."""
+def _run_all(plans: Sequence[Plan], device: str, jobs: int, left: float) -> Iterator[Row]:
+    """Yield rows as they are done, and begin none once they took the CPU seconds that are left."""
     if jobs == 1 or len(plans) < 2:
-        yield from (run(plan, device) for plan in plans)
+        for plan in plans:
+            if left > 0:
+                row = run(plan, device)
+                left -= _cost(row)
+                yield row
         return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, mp_context=context) as pool:
-        waiting = [pool.submit(run, plan, device) for plan in plans]
-        yield from (one.result() for one in as_completed(waiting))
+        going: set[Future[Row]] = set()
+        waiting = list(plans)
+        while going or (waiting and left > 0):
+            while waiting and left > 0 and len(going) < jobs:
+                going.add(pool.submit(run, waiting.pop(0), device))
+            done, going = wait(going, return_when=FIRST_COMPLETED)
+            for one in done:
+                left -= _cost(one.result())
+                yield one.result()
+
+
+def _cost(row: Row) -> float:
+    """Return the CPU seconds of a run."""
+    return float(row["run"]["cpu_seconds"])
 
 
 def _tell(plan: Plan, point: Any) -> None:

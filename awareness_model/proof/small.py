@@ -22,6 +22,8 @@ from awareness_model.tiny import tiny
 NAME: Final = "proof"
 HEADS: Final = 4
 """Of a tiny model."""
+TEXT_STEPS: Final = 3
+"""A base that learns from text gets so many times the steps of its reader at most."""
 
 
 def made(plan: Plan, device: str = "cpu") -> tuple[ReasoningDecoder, ContextEncoder]:
@@ -41,7 +43,7 @@ def made(plan: Plan, device: str = "cpu") -> tuple[ReasoningDecoder, ContextEnco
     reading = EncoderConfig(
         NAME, device, bidirectional=plan.bidirectional, placement=decoder.placement
     )
-    return decoder, ContextEncoder.from_model(base, tokenizer, reading, differentiable=True)
+    return decoder, ContextEncoder.from_model(base, tokenizer, reading, differentiable=plan.reached)
 
 
 def _model(plan: Plan) -> tuple[Any, Any]:
@@ -61,8 +63,9 @@ def _model(plan: Plan) -> tuple[Any, Any]:
 def _teaching(plan: Plan) -> Plan:
     """Return the plan by which a base learns from text: the same for all readers of one base."""
     size = ("layers", "hidden", "letters", "digits", "swapped", "batch")
-    course = ("family", "seed", "asked", "measured_every", "most_steps")
-    return Plan(**{name: getattr(plan, name) for name in (*size, *course)})
+    course = ("family", "seed", "asked", "measured_every")
+    kept = {name: getattr(plan, name) for name in (*size, *course)}
+    return Plan(**kept, stages=plan.stages[-1:], most_steps=TEXT_STEPS * plan.most_steps)
 
 
 @lru_cache(2)

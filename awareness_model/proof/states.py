@@ -30,19 +30,23 @@ def _padded(rows: Sequence[Tensor]) -> Tensor:
 
 
 def visible(held: Memory, views: Sequence[Sequence[int]]) -> Memory:
-    """Return the Memory of rows that each see several rows of `held`, all views of one length."""
-    at = torch.tensor(views)
+    """Return the Memory of rows that each see several rows of `held`, all views of one length.
+
+    A row's documents lie in the order of `held`, whatever order they are given in, as those of
+    `collate` lie in one of their content; `document` is the place in the view.
+    """
+    at, given = torch.tensor(views).sort(1)
 
     def taken(slots: Tensor) -> Tensor:
         return slots[at.to(slots.device)].flatten(1, 2)
 
     keys = taken(held.keys)
     mask = taken(held.mask)
-    document = torch.arange(at.shape[1]).repeat_interleave(held.mask.shape[1])
+    document = given.repeat_interleave(held.mask.shape[1], dim=1).to(mask.device)
     return Memory(
         keys,
         keys if held.values is held.keys else taken(held.values),
         mask,
-        document.expand(len(at), -1).masked_fill(~mask, -1),
+        document.masked_fill(~mask, -1),
         taken(held.position),
     )

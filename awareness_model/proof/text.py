@@ -5,6 +5,8 @@ base that learned this stands for a pretrained decoder, and with the documents i
 the teacher of the KL loss.
 """
 
+from typing import Final
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -15,6 +17,9 @@ from awareness_model.loss import Losses
 from awareness_model.proof.plan import Plan
 from awareness_model.proof.task import Lesson, lesson, questions
 from awareness_model.training.loop import take
+
+WIDTH: Final = 32
+"""Alternatives of the teacher that are kept; the rest is one bucket (reference/model.md, 3.5)."""
 
 
 class TextLearner:
@@ -54,6 +59,20 @@ def learn(decoder: ReasoningDecoder, plan: Plan) -> None:
         if last and exact >= plan.done:
             break
         stage += not last and exact >= plan.works
+
+
+@torch.no_grad()
+def taught(decoder: ReasoningDecoder, asked: Lesson) -> dict[str, Tensor]:
+    """Return what the base says of the digits with the documents in its context, as a batch holds a
+    teacher's distributions."""
+    logits, _ = _said(decoder, asked)
+    known, ids = logits.float().log_softmax(-1).topk(WIDTH)
+    return {
+        "topk_ids": ids,
+        "topk_logprobs": known,
+        "tail_mass": 1 - known.exp().sum(-1),
+        "taught": torch.ones(len(ids), dtype=torch.bool),
+    }
 
 
 @torch.no_grad()

@@ -9,7 +9,7 @@ from awareness_model.decoder import ReasoningDecoder
 from awareness_model.decoder.heads import OFFSETS, EncoderHeads, around
 from awareness_model.encoder import ContextEncoder
 from awareness_model.engine import PlainEngine, optimizer, train_in_float32
-from awareness_model.memory.batch import collate
+from awareness_model.memory.batch import collate, laid
 from awareness_model.tiny import save_tiny, tiny
 from awareness_model.training import Run, fit
 from tests.model.memory.test_batch import Chunk
@@ -64,7 +64,7 @@ def test_neighbours_are_those_of_the_same_chunk():
     found = around(memory.keys, memory)
     for row, held in enumerate(chunks):
         slot = 0
-        for chunk in (chunk for document in held for chunk in document):
+        for chunk in (chunk for number in laid(held) for chunk in held[number]):
             for place in range(len(chunk.keys)):
                 parts = [
                     chunk.keys[place + offset]

@@ -11,14 +11,16 @@ import torch
 from awareness_model import prove
 from awareness_model.engine import answered
 from awareness_model.memory.batch import collate
-from awareness_model.proof import report, variants
-from awareness_model.proof.controls import edited
-from awareness_model.proof.learner import LessonLearner, scored
+from awareness_model.proof import ablated, growing, report, variants
+from awareness_model.proof.controls import edited, turned, turned_gap
+from awareness_model.proof.learner import LessonLearner, batch_of, scored
 from awareness_model.proof.plan import FAMILIES, Plan
 from awareness_model.proof.runs import rows_of, run
 from awareness_model.proof.small import made
 from awareness_model.proof.states import documents, visible
 from awareness_model.proof.task import Fact, is_held_out, lesson, questions, shuffled
+from awareness_model.training.loop import take
+from awareness_model.training.schedule import learning_rate_factor
 
 QUICK = Plan(
     hidden=64,
@@ -91,7 +93,7 @@ def test_visible_memory_is_what_collate_makes_of_the_same_documents():
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_the_order_of_documents_moves_no_logit(family):
+def test_the_order_in_which_documents_are_given_moves_no_bit_of_a_logit(family):
     decoder, encoder = made(replace(QUICK, family=family))
     _open(decoder)
     asked = questions(QUICK, 12, 4)
@@ -100,7 +102,28 @@ def test_the_order_of_documents_moves_no_logit(family):
         held = documents(encoder, [fact.document for fact in asked.facts])
         one, _ = answered(decoder, ids, at, visible(held, asked.views))
         two, _ = answered(decoder, ids, at, visible(held, [view[::-1] for view in asked.views]))
-    assert (one - two).abs().max() < 1e-5
+    assert torch.equal(one, two)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_order_in_which_slots_lie_moves_no_logit_unless_a_reader_sees_places(family):
+    decoder, encoder = made(replace(QUICK, family=family))
+    _open(decoder)
+    asked = questions(QUICK, 12, 4)
+    with torch.no_grad():
+        held = documents(encoder, [fact.document for fact in asked.facts])
+    seen = visible(held, asked.views)
+    assert not torch.equal(turned(seen).keys, seen.keys)
+    assert turned_gap(decoder, asked, seen) < report.MOST_MOVED
+    project = type(decoder.base.model.layers[0].gca).project
+
+    def placed(self, keys, values):
+        steps = torch.linspace(0, 1, keys.shape[1], dtype=keys.dtype)[None, :, None]
+        return project(self, keys * (1 + steps), values * (1 + steps))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(decoder.base.model.layers[0].gca), "project", placed)
+        assert turned_gap(decoder, asked, seen) > report.MOST_MOVED
 
 
 def test_the_loss_reaches_the_encoder_through_memory_alone():
@@ -110,15 +133,56 @@ def test_the_loss_reaches_the_encoder_through_memory_alone():
     held = documents(encoder, ["abc = 1234\n"])
     assert held.keys.requires_grad
     learner(lesson(QUICK, 0, 1)).total.backward()
-    whole = decoder.base.model.embed_tokens.weight.grad.clone()
-    decoder.zero_grad()
-    encoder._differentiable = False
-    learner(lesson(QUICK, 0, 1)).total.backward()
+    whole = decoder.base.model.embed_tokens.weight.grad
+    decoder, encoder = made(replace(QUICK, reached=False))
+    _open(decoder)
+    LessonLearner(decoder, encoder, QUICK)(lesson(QUICK, 0, 1)).total.backward()
     cut = decoder.base.model.embed_tokens.weight.grad
     newline = decoder.tokenizer("\n")["input_ids"][0]
     assert whole[newline].norm() > 10 * cut[newline].norm()
     with torch.no_grad():
         assert not documents(encoder, ["abc = 1234\n"]).keys.requires_grad
+
+
+def test_in_transmission_every_token_behind_the_first_is_scored_while_one_is_visible():
+    decoder, encoder = made(QUICK)
+    plan = replace(QUICK, transmission=True)
+    for count, length in ((1, 9), (2, 4)):
+        asked = lesson(plan, 0, count)
+        memory = visible(documents(encoder, [fact.document for fact in asked.facts]), asked.views)
+        batch = batch_of(decoder, asked, memory, plan)
+        said = decoder.tokenizer.batch_decode(batch.targets.view(len(asked.facts), -1))
+        facts = [fact.question + fact.value for fact in asked.facts]
+        assert len(facts[0]) == 10
+        assert [text.replace("\u0120", " ") for text in said] == [one[-length:] for one in facts]
+
+
+def test_rows_without_their_document_are_held_to_the_base_where_harm_counts():
+    decoder, encoder = made(QUICK)
+    _open(decoder)
+    plan = replace(QUICK, gold_absent=0.5, harm=1.0)
+    asked = lesson(plan, 1, 2)
+    hidden = [row not in view for row, view in enumerate(asked.views)]
+    assert 0 < sum(hidden) < len(hidden)
+    assert LessonLearner(decoder, encoder, plan)(asked).harm > 0
+    assert LessonLearner(decoder, encoder, replace(plan, harm=0.0))(asked).harm == 0
+
+
+def test_a_run_that_works_settles_until_its_rate_is_zero():
+    plan = replace(QUICK, stages=(1,), most_steps=400, stop_after=1, done=0.0, settle=3)
+    decoder, encoder = made(plan)
+    rates = []
+
+    def told(engine, batches, step, training):
+        rates.append(learning_rate_factor(step, training))
+        return take(engine, batches, step, training)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(growing, "take", told)
+        curve = growing.grown(decoder, encoder, plan)
+    assert [point.step for point in curve] == [1, 4]
+    assert rates[1:] == sorted(rates[1:], reverse=True)
+    assert rates[-1] < 0.01
 
 
 def test_a_rerun_does_no_finished_run_again_and_a_torn_line_costs_its_run(tmp_path):
@@ -154,7 +218,8 @@ def test_a_small_decoder_learns_to_read_values_from_its_own_memory_alone(family)
         ("stale", {"exact": 0.5}),
         ("own", {"exact": 0.9}),
         ("edited", {"exact": 0.1}),
-        ("permuted", 0.01),
+        ("permuted", 1.1e-5),
+        ("turned", 1.1e-5),
         ("written", 0.2),
     ],
 )
@@ -166,7 +231,8 @@ def test_a_broken_control_is_no_proof(what, value):
         "edited": right,
         "kept": right,
         "written": 0.99,
-        "permuted": 1e-6,
+        "permuted": 0.0,
+        "turned": 1e-6,
         "shuffled": score,
         "none": score,
         "stale": score,
@@ -216,7 +282,41 @@ def test_the_command_tables_variants(tmp_path, capsys, untrained):
     assert prove.main([*out, "--family", "llama", "--seeds", "3", "--ablate", *names]) == 0
     found = json.loads((tmp_path / "found.json").read_text())
     assert [row["variant"] for row in found["rows"]] == names
+    assert [row["section"] for row in found["rows"]] == ["base", "start"]
     assert "random projections" in capsys.readouterr().out
+
+
+def test_no_run_is_begun_once_the_cpu_time_is_spent(tmp_path):
+    plans = [replace(QUICK, seed=seed) for seed in (0, 1, 2)]
+    path = tmp_path / "runs.jsonl"
+    assert rows_of(path, plans, "cpu", 1, cpu_seconds=0) == []
+    rows = rows_of(path, plans, "cpu", 1, cpu_seconds=0.01)
+    assert [row["plan"]["seed"] for row in rows] == [0]
+    assert len(rows_of(path, plans, "cpu", 1, cpu_seconds=rows[0]["run"]["cpu_seconds"])) == 1
+
+
+def test_every_variant_differs_from_the_base_and_firsts_come_before_seconds():
+    named = variants.ablations()
+    ids = {name: plans[0].id for name, plans in named.items()}
+    assert len(set(ids.values())) == len(ids)
+    order = variants.by_turns(named)
+    assert [plan.seed for plan in order] == [0] * len(named) + [1] * len(named)
+
+
+def test_every_variant_can_be_named_on_the_command_line(capsys):
+    with pytest.raises(SystemExit) as left:
+        prove.main(["--help"])
+    assert left.value.code == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert all(f"`{name}`" in said for name in variants.VARIANTS)
+
+
+def test_variants_are_drawn_as_bars(tmp_path, untrained):
+    row = {**untrained, "read_at": {"8": untrained["read_at"]["2"]}}
+    table = ablated.variants({"base": [row, row], "causal states": [row], "6 layers, all": []})
+    assert [one["variant"] for one in table] == ["base", "causal states"]
+    ablated.bars(table, tmp_path / "bars.png")
+    assert (tmp_path / "bars.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_frozen_base_learned_from_text_and_teaches(untrained):

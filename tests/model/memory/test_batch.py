@@ -39,6 +39,16 @@ def test_log_bias_is_given_per_document_and_lands_on_its_slots():
     assert memory.log_bias.tolist() == [[0.5, 0.5, -1.0]]
 
 
+def test_documents_lie_alike_however_they_are_given_and_keep_their_numbers():
+    one, two, three = [chunk(2, 1), chunk(1, 2)], [chunk(1, 3)], [chunk(1, 2)]
+    memory = collate([[one, two, three], [two, one, three]], log_bias=[[1, 2, 3], [2, 1, 3]])
+    assert torch.equal(memory.keys[0], memory.keys[1])
+    assert torch.equal(memory.position[0], memory.position[1])
+    assert torch.equal(memory.log_bias[0], memory.log_bias[1])
+    assert memory.keys[0, :, 0, 0].tolist() == [1, 1, 2, 2, 3]
+    assert memory.document.tolist() == [[0, 0, 0, 2, 1], [1, 1, 1, 2, 0]]
+
+
 def test_nothing_to_read_and_mixed_shapes_are_refused():
     with pytest.raises(ValueError, match="one shape"):
         collate([[], []])
