@@ -2,6 +2,7 @@
 
     python -m awareness_model.learn_kv train --out FOLDER             trains, goes on where it was
     python -m awareness_model.learn_kv train --out OTHER --shuffled   the control: wrong documents
+    python -m awareness_model.learn_kv train --out NEXT --begin FOLDER    goes on from another run
     python -m awareness_model.learn_kv measure --out FOLDER --control OTHER --to results.json
     python -m awareness_model.learn_kv export --out FOLDER --to ADAPTER
 
@@ -26,6 +27,11 @@ SETTINGS = "settings.json"
 VARIANTS = ("base", "untrained", "by_hand", "trained", "weakened", "control")
 BY_HAND = 6.0
 """The lead of every head in the variant that nothing trained."""
+SWITCHES = {
+    "is_shuffled": "read another row's documents",
+    "is_varied": "harmless rows of many kinds, lines of packages cut anywhere",
+}
+"""Settings of a course that are on or off."""
 SHOWN = 12
 """Held-out questions of the probe while training."""
 
@@ -49,17 +55,21 @@ def parser() -> argparse.ArgumentParser:
         one.add_argument("--threads", type=int, default=1, help="torch's threads")
     for setting in fields(Course):
         flag = f"--{setting.name.removeprefix('is_').replace('_', '-')}"
-        if setting.name == "is_shuffled":
-            train.add_argument(flag, action="store_true", help="read another row's documents")
+        if setting.type is bool:
+            train.add_argument(flag, action="store_true", help=SWITCHES[setting.name])
         elif setting.name != "levels":
             train.add_argument(flag, type=setting.type, default=setting.default)
     train.add_argument("--levels", type=_levels, default=Course().levels, help="as in 4,8,16")
+    train.add_argument("--begin", type=Path, help="a run whose corrections are gone on from")
+    train.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
     measure.add_argument("--control", type=Path, help="folder of the run with --shuffled")
     measure.add_argument("--lines", type=int, default=120, help="remote lines at most")
     measure.add_argument("--only", default="", help="one variant: base, untrained, by_hand, …")
     measure.add_argument("--needles", type=int, default=48, help="needles asked about at most")
+    for one in (train, measure, export):
+        strength = "of all but leads and gates; train: of the run that is gone on from"
+        one.add_argument("--strength", type=float, default=1.0, help=strength)
     for one in (measure, export):
-        one.add_argument("--strength", type=float, default=1.0, help="of all but the leads")
         one.add_argument("--to", type=Path, required=True, help="where to write")
     return made
 
@@ -88,13 +98,16 @@ def _train(args: argparse.Namespace) -> None:
     from awareness_model.reader.mixture import mixture
 
     names = {one.name for one in fields(Course)}
-    given = {**vars(args), "is_shuffled": args.shuffled}
+    given = {**vars(args), "is_shuffled": args.shuffled, "is_varied": args.varied}
     course = Course(**{name: given[name] for name in names})
-    settings = {"model": args.model, **asdict(course)}
+    origin = {"begin": str(args.begin or ""), "begin_strength": args.strength}
+    settings = {"model": args.model, **asdict(course), **origin, "precision": args.precision}
     _remember(args.out, settings)
     torch.set_num_threads(args.threads)
     decoder, encoder = _opened(args.model, course.rank)
     held = material(encoder, args.material, "train", Sizes())
+    _begin(decoder, held, args)
+    decoder.base.to(getattr(torch, args.precision))
     asked = material(encoder, args.material, "held_out", Sizes())
 
     def probe() -> Mapping[str, float]:
@@ -107,6 +120,21 @@ def _train(args: argparse.Namespace) -> None:
 
     draw = mixture(decoder.tokenizer, held, course)
     learn(decoder, held.shelf, draw, course, args.out, probe=probe)
+
+
+def _begin(decoder: Any, held: Any, args: argparse.Namespace) -> None:
+    """Put another run's corrections into the reader, if one is named, and what is usual."""
+    import random
+
+    from awareness_model.reader.course import load
+    from awareness_model.reader.usual import fit_usual
+
+    if args.begin is not None:
+        load(args.begin, decoder.reader)
+        decoder.reader.weaken(args.strength)
+    names = sorted(held.code.texts)
+    random.Random(0).shuffle(names)
+    fit_usual(decoder.reader, held.shelf, names)
 
 
 def _opened(model: str, rank: int) -> tuple[Any, Any]:

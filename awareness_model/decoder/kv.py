@@ -27,12 +27,12 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
 from awareness_model.decoder.bias import join_bias, joined_mask, own_mask
-from awareness_model.decoder.kv_corrected import compare, corrected
-from awareness_model.decoder.kv_reader import KVReader, Match
+from awareness_model.decoder.kv_corrected import corrected, look
+from awareness_model.decoder.kv_join import join
+from awareness_model.decoder.kv_reader import KVReader
 from awareness_model.decoder.prepared import Reading, current
 from awareness_model.decoder.rotary import rotate
 from awareness_model.encoder import sink_token
-from awareness_model.gca import pack, unpack
 from awareness_model.memory.batch import Memory
 
 ATTENTION = "awareness_kv"
@@ -58,49 +58,25 @@ def memory_attention(
     queries, slots = query.shape[2], (reading.keys[layer], reading.values[layer])
     if attention_mask is None and queries > 1:
         key, value = key[:, :, :queries], value[:, :, :queries]
-    compare(reading, layer, value, attention_mask, queries)
+    look(reading, layer, value, attention_mask, queries)
     if layer in reading.corrections:
-        return corrected(module, query, (key, value), attention_mask, reading, **kwargs), None
+        return corrected(module, query, (key, value), reading, **kwargs), None
     if queries > 1 and layer not in reading.wanted:
         mask = joined_mask(_rows(reading.bias, query), attention_mask, queries, key.shape[2])
         key = torch.cat([_rows(slots[0], query), key], dim=2)
         value = torch.cat([_rows(slots[1], query), value], dim=2)
         return sdpa_attention_forward(module, query, key, value, mask.to(query.dtype), **kwargs)
     own = own_mask(attention_mask, queries, key.shape[2], reading.bias)
-    read, share = _joined(query * kwargs["scaling"], slots, (key, value), reading.bias, own)
+    scaled = query * kwargs["scaling"]
+    added = _rows(reading.bias, query)[:, None, None]
+    read, share = join((scaled, scaled), slots, (key, value), (added, own))
     if reading.mass is not None and layer in reading.wanted:
-        reading.mass[layer] = unpack(share[..., : reading.bias.shape[1]], query).mean(1)
+        reading.mass[layer] = share.mean(1)
     return read.transpose(1, 2).contiguous(), None
 
 
 AttentionInterface.register(ATTENTION, memory_attention)
 AttentionMaskInterface.register(ATTENTION, sdpa_mask)
-
-
-def _joined(
-    query: Tensor,
-    memory: tuple[Tensor, Tensor],
-    own: tuple[Tensor, Tensor],
-    bias: Tensor,
-    mask: Tensor | None,
-) -> tuple[Tensor, Tensor]:
-    """Return what scaled queries read `[C, H, T, D]` and where, `[C, G, R·T, N + S]`.
-
-    Args:
-        memory: keys and values `[B, G, N, D]`.
-        own: keys and values `[C, G, S, D]`.
-        bias: added to the logits over memory, `[B, N]`.
-        mask: added to those over own keys, `[C, 1, T, S]`; None: nothing is.
-    """
-    heads = pack(query, own[0])
-    far, near = pack(heads, memory[0]) @ memory[0].mT, heads @ own[0].mT
-    far += bias[:, None, None]
-    if mask is not None:
-        near = near + mask.repeat(1, 1, heads.shape[2] // query.shape[2], 1)
-    share = torch.cat([unpack(far, heads), near], dim=-1).softmax(-1, dtype=torch.float32)
-    far, near = share.to(query.dtype).split([far.shape[-1], near.shape[-1]], dim=-1)
-    read = near @ own[1] + unpack(pack(far, memory[1]) @ memory[1], heads)
-    return unpack(read, query), share
 
 
 def _rows(shared: Tensor, query: Tensor) -> Tensor:
@@ -156,10 +132,9 @@ def prepare(
         values[layer] = _with_sink(sinks[1][layer], pair[1])
     bias = join_bias(memory.mask, memory.log_bias)
     mass: dict[int, Tensor] | None = {} if wanted else None
-    match, angles = None, base.model.rotary_emb
-    if reader is not None and corrections:
-        match = Match.of(reader.match_layer, memory)
-    return Reading("kv", keys, values, bias, True, wanted, mass, corrections, angles, match)
+    matches = reader.matches(memory) if reader is not None and corrections else ()
+    angles = base.model.rotary_emb
+    return Reading("kv", keys, values, bias, True, wanted, mass, corrections, angles, matches)
 
 
 def _with_sink(first: Tensor, slots: Tensor) -> Tensor:

@@ -7,14 +7,14 @@ layer learns, for memory alone:
     slots    [k, v] ← [k, v] + B·A·rms[k, v], before RoPE: what a slot's value says can make it
              easier to find
     offset   a number per head on the logits of memory slots, none on the sink
-    lead     which document a row has just been speaking of, by its tokens (below), holds heads back
-             from all others: logit −Σ lead_i·(best score_i − own score_i) for each decay i
+    lead     which document a row has just been speaking of, by its tokens (`kv_match`), holds heads
+             back from all others: logit −Σ lead_i·(best score_i − own score_i) for each decay i
+    gate     whether any document fits at all, and what a head asks for, weigh all of memory, the
+             sink apart: logit + log 2σ(x), x linear in both
 
-The scores are a late interaction (arXiv 2004.12832) of values: one low layer's value of each own
-token is compared with that layer's values in a document, the best cosine counts, and tokens count
-by how lately they came, e^(−decay·distance). Own values lie in the cache, so that decoding token by
-token sees what a whole pass sees. Untrained, they name the right one of eight needles 16 of 16
-times.
+The match needs no training: it names the right one of eight needles 16 of 16 times, and what it
+says of the best document's fit parts memory that decides a line from another package's
+(docs/research-log.md, "When no document fits").
 
 All of it is zero at the start but the inner factors, so that training begins at the untrained
 reader; a layer without corrections is read by the untrained path itself, bit for bit. The base
@@ -24,19 +24,17 @@ Shapes: `[C, H, T, D]` queries, `[B, G, N, D]` memory of N = 1 + M columns, the 
 Limits: one rank for all; a pair of keys and values is corrected by itself, never by its neighbours.
 """
 
-from dataclasses import dataclass
+import math
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from awareness_model.decoder.kv_match import DECAYS, FITS, Match
 from awareness_model.memory.batch import Memory
 
 EPSILON = 1e-6
-DECAYS = (0.03, 0.1, 0.3)
-WINDOW = 128
-"""Own tokens whose values are compared."""
 
 
 class LayerReader(nn.Module):
@@ -52,10 +50,12 @@ class LayerReader(nn.Module):
         self.temperature = nn.Parameter(torch.zeros(heads))
         self.offset = nn.Parameter(torch.zeros(heads))
         self.lead = nn.Parameter(torch.zeros(heads, len(DECAYS)))
+        self.gate = nn.Parameter(torch.zeros(heads, 2, FITS + head_dim))
 
     def is_zero(self) -> bool:
         """Whether nothing is corrected."""
-        parts = (self.query_out, self.slot_out, self.temperature, self.offset, self.lead)
+        small = (self.temperature, self.offset, self.lead, self.gate)
+        parts = (self.query_out, self.slot_out, *small)
         return not any(bool(part.any()) for part in parts)
 
     def slots(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
@@ -85,6 +85,15 @@ class LayerReader(nn.Module):
         are `behind` the best one, `[C, I, T, N]`, by decay."""
         return torch.einsum("citn,hi->chtn", behind, self.lead.to(behind.dtype))
 
+    def gated(self, fit: Tensor, plain: Tensor, columns: int) -> Tensor:
+        """Return what is added to logits over memory, `[C, H, T, N]`, for whether any document fits
+        `[C, T, FITS]` and for queries before RoPE `[C, H, T, D]`."""
+        for_fit, for_asked = self.gate.float().split([FITS, plain.shape[-1]], dim=-1)
+        asked = torch.einsum("chtd,hkd->chtk", _rms(plain).float(), for_asked)
+        open_ = asked / math.sqrt(plain.shape[-1]) + torch.einsum("ctf,hkf->chtk", fit, for_fit)
+        sink, slots = (math.log(2) + F.logsigmoid(open_)).split(1, dim=-1)
+        return torch.cat([sink, slots.expand(-1, -1, -1, columns - 1)], dim=-1).to(plain.dtype)
+
 
 class KVReader(nn.Module):
     """The corrections of all reading layers."""
@@ -99,11 +108,20 @@ class KVReader(nn.Module):
             torch.manual_seed(0)
             layers = {str(n): LayerReader(heads, groups, head_dim, rank) for n in reading_layers}
         self.layers = nn.ModuleDict(layers)
-        self.match_layer = reading_layers[len(reading_layers) // 7]
+        self.match_layers = (reading_layers[0], reading_layers[len(reading_layers) // 7])
+        self.usual = nn.Parameter(torch.zeros(2, groups * head_dim + 1, 2))
+
+    def matches(self, memory: Memory) -> tuple[Match, ...]:
+        """Return memory's side of the comparisons: what the first layer can tell serves until the
+        second one's is there, which alone ranks documents."""
+        return tuple(
+            Match.of(layer, memory, usual, ranks=n > 0)
+            for n, (layer, usual) in enumerate(zip(self.match_layers, self.usual, strict=True))
+        )
 
     @torch.no_grad()
     def weaken(self, strength: float) -> None:
-        """Scale all corrections but the leads: 1 leaves them, 0 leaves the leads alone."""
+        """Scale all corrections but leads and gates: 1 leaves them, 0 leaves those alone."""
         for name, part in self.named_parameters():
             if name.endswith(("query_out", "slot_out", "temperature", "offset")):
                 part.mul_(strength)
@@ -123,57 +141,6 @@ class KVReader(nn.Module):
         found = self.layers[str(layer)]
         assert isinstance(found, LayerReader)
         return None if not torch.is_grad_enabled() and found.is_zero() else found
-
-
-@dataclass(frozen=True, slots=True)
-class Match:
-    """Memory's side of the comparison."""
-
-    layer: int
-    states: Tensor
-    """Values, each of length 1, of the slots in that layer, `[B, M, G·D]`."""
-    document: Tensor
-    """Index of the slot's document, −1 on padding, `[B, M]`."""
-
-    @classmethod
-    def of(cls, layer: int, memory: Memory) -> "Match":
-        """Return a memory's side, by that layer's values."""
-        document = memory.document.to(memory.mask.device).masked_fill(~memory.mask, -1)
-        return cls(layer, F.normalize(memory.values[:, :, layer].flatten(2), dim=-1), document)
-
-    @torch.no_grad()
-    def behind(self, own: Tensor, visible: Tensor) -> Tensor:
-        """Return how far each column's document is behind the best, 0 or less; the sink's 0.
-
-        Args:
-            own: values of a row's own tokens, `[C, G, S, D]`.
-            visible: which of them each query sees, `[C, T, S]`.
-
-        Returns:
-            `[C, I, T, N]`, by decay.
-        """
-        times = len(own) // len(self.states)
-        states = self.states.repeat_interleave(times, dim=0)
-        document = self.document.repeat_interleave(times, dim=0)
-        visible = visible.expand(len(own), -1, -1)
-        best = self._best(own, states, document)
-        since = visible.flip(-1).cumsum(-1).flip(-1) - 1
-        near = visible & (since < WINDOW)
-        weights = [torch.exp(-decay * since) * near for decay in DECAYS]
-        score = torch.stack([weight.to(best.dtype) @ best for weight in weights], dim=1)
-        behind = score - score.amax(-1, keepdim=True)
-        place = document.clamp(min=0)[:, None, None].expand(-1, *score.shape[1:3], -1)
-        return F.pad(behind.gather(-1, place), (1, 0))
-
-    @staticmethod
-    def _best(own: Tensor, states: Tensor, document: Tensor) -> Tensor:
-        """Return each own token's best cosine in each document, `[C, S, K]`."""
-        flat = F.normalize(own.transpose(1, 2).flatten(2), dim=-1)
-        alike = flat @ states.transpose(1, 2)
-        held = max(int(document.max()) + 1, 1)
-        place = (document % (held + 1))[:, None].expand(-1, alike.shape[1], -1)
-        best = alike.new_full((*alike.shape[:2], held + 1), -1.0)
-        return best.scatter_reduce(-1, place, alike, "amax")[..., :held]
 
 
 def _rms(states: Tensor) -> Tensor:

@@ -74,7 +74,8 @@ class ReasoningDecoder(nn.Module):
             self.register_buffer("sink_values", sink_values, persistent=False)
             self.base.set_attn_implementation(kv.ATTENTION)
             if config.reader_rank:
-                self.reader = KVReader(self.base, self.reading_layers, config.reader_rank)
+                made = KVReader(self.base, self.reading_layers, config.reader_rank)
+                self.reader = made.to(self.base.device)
         if config.activation_checkpointing:
             latent.replay_from(self.base, min(self.reading_layers))
 

@@ -17,8 +17,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from awareness_model.decoder.kv_reader import LayerReader, Match
+from awareness_model.decoder.kv_match import Heard, Match
+from awareness_model.decoder.kv_reader import LayerReader
 from awareness_model.memory.batch import Memory
+
+
+@dataclass(slots=True)
+class Pass:
+    """kv: what one pass needs in every layer, found once."""
+
+    own_mask: Tensor | None = None
+    """Added to logits over own keys, `[C, 1, T, S]`; None: nothing is."""
+    heard: Heard | None = None
+    """Which document the row speaks of, as far as is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +53,10 @@ class Reading:
     """kv: the layers whose queries are corrected; none of them while untrained."""
     angles: Any = None
     """kv: the base model's rotary embedding, for those layers."""
-    match: Match | None = None
-    """kv: what tells which document a row speaks of, for those layers."""
-    behind: list[Tensor] = field(default_factory=list)
-    """kv: its answer in the present pass."""
+    matches: tuple[Match, ...] = ()
+    """kv: what tells which document a row speaks of, for those layers; the lowest first."""
+    present: Pass = field(default_factory=Pass)
+    """kv: of the pass that reads now, or read last."""
 
 
 _BOUND: ContextVar[Reading | None] = ContextVar("awareness_reading", default=None)

@@ -7,14 +7,14 @@ distractors are alike in kind. Limits: Python; the prompt's last `PROMPT` tokens
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from awareness_model.chunk import split
 from awareness_model.evaluation.corpus import Package
 from awareness_model.evaluation.modules import Gold
 from awareness_model.evaluation.targets import RemoteTarget, remote_targets
-from awareness_model.reader.rows import Row
+from awareness_model.reader.rows import CODE, CONTEXT, Row
 
 PROMPT = 96
 """Tokens before a line."""
@@ -130,13 +130,22 @@ def runs(places: Sequence[int]) -> tuple[tuple[int, int], ...]:
 
 
 def row(code: Code, line: Line, visible: int, seed: str) -> Row:
-    """Return a remote line with its documents and others of its package."""
+    """Return a remote line with its documents and others of its package; a line of its own file
+    with the others alone, no token counted."""
     drawn = random.Random(seed)
     others = code.others(line)
     room = max(visible - len(line.gold), 0)
     shown = [*line.gold, *drawn.sample(others, min(room, len(others)))]
     drawn.shuffle(shown)
-    return Row("remote", line.ids, runs(line.remote), tuple(shown), frozenset(line.gold))
+    return Row(CODE, line.ids, runs(line.remote), tuple(shown), frozenset(line.gold))
+
+
+def begun(row: Row, seed: str) -> Row:
+    """Return a row that begins at some token of its first half, before all that counts."""
+    first = min((begin for begin, _ in row.answers), default=len(row.ids))
+    cut = random.Random(f"begun {seed}").randrange(max(min(len(row.ids) // 2, first - CONTEXT), 1))
+    answers = tuple((begin - cut, end - cut) for begin, end in row.answers)
+    return replace(row, ids=row.ids[cut:], answers=answers)
 
 
 def harmless(line: Line, names: Sequence[str], visible: int, seed: str) -> Row:
@@ -144,3 +153,10 @@ def harmless(line: Line, names: Sequence[str], visible: int, seed: str) -> Row:
     shown = random.Random(seed).sample(names, visible)
     begin = max(line.begin - 16, 1)
     return Row("harmless", line.ids, ((begin, len(line.ids)),), tuple(shown), is_harmless=True)
+
+
+def useless(ids: Sequence[int], names: Sequence[str], visible: int, seed: str) -> Row:
+    """Return any text of which every token counts, with documents drawn from `names`."""
+    shown = random.Random(seed).sample(names, min(visible, len(names)))
+    counted = ((min(CONTEXT, len(ids) - 1), len(ids)),)
+    return Row("harmless", tuple(ids), counted, tuple(shown), is_harmless=True)

@@ -2,10 +2,12 @@
 
 A step is a batch of needle rows and, beside it, rows from real packages and rows that memory cannot
 help. Loss: cross-entropy of the tokens that count; where nothing in memory helps, the divergence
-from the base model without memory. The base is frozen; a step depends on the seed, its number and
-the level alone, so that a resumed course goes on as if it had never stopped.
+from the base model without memory, of every token; on all other tokens of a package's lines that
+from the untrained reader of the same memory, which is nearly the text in context. The base is
+frozen; a step depends on the seed, its number and the level alone, so that a resumed course goes on
+as if it had never stopped.
 
-Limits: one process, one device, fp32.
+Limits: one process, one device.
 """
 
 import json
@@ -21,13 +23,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from awareness_model.config import UserError
-from awareness_model.decoder import ReasoningDecoder
+from awareness_model.decoder import ReasoningDecoder, kv
 from awareness_model.decoder.kv_reader import KVReader, LayerReader
-from awareness_model.reader.rows import Row, Shelf, batch, shuffled
+from awareness_model.decoder.prepared import placed
+from awareness_model.reader.rows import CODE, Batch, Row, Shelf, batch, shuffled, uncounted
 
 STATE = "state.pt"
 LOG = "log.jsonl"
-SCALES, LEADS = ("temperature", "offset"), ("lead",)
+SCALES, LEADS, GATES = ("temperature", "offset"), ("lead",), ("gate",)
 """Parameters with a learning rate of their own."""
 WINDOW = 8
 """Steps over which the share of right answers is taken before the next level."""
@@ -44,6 +47,8 @@ class Course:
     """Learning rate of temperatures and offsets."""
     lead_rate: float = 5e-2
     """Learning rate of leads."""
+    gate_rate: float = 2e-2
+    """Learning rate of gates; 0 leaves them out."""
     warmup: int = 10
     decay_from: float = 0.6
     """Share of the steps after which the rate falls, to a twentieth at the end."""
@@ -57,9 +62,15 @@ class Course:
     """Of a needle row at most."""
     code_rows: int = 2
     code_visible: int = 4
+    calm_weight: float = 0.0
+    """Of the divergence from the untrained reader, where a package's lines count no token; above 0
+    every second row of a package is a line of its own file."""
     harmless_rows: int = 1
     harmless_every: int = 3
     """Steps from one with harmless rows to the next."""
+    is_varied: bool = False
+    """Harmless rows also are pieces of other files and needles whose document is missing, every
+    token counts, and lines of packages begin anywhere."""
     seed: int = 0
     is_shuffled: bool = False
     """The control: every row reads its neighbour's documents."""
@@ -79,21 +90,44 @@ Draw = Callable[[str, int, int], Sequence[Sequence[Row]]]
 """(seed, step, visible) to groups of rows; a group is one batch."""
 
 
-def loss_of(decoder: ReasoningDecoder, rows: Sequence[Row], shelf: Shelf) -> tuple[Tensor, float]:
+def loss_of(
+    decoder: ReasoningDecoder, rows: Sequence[Row], shelf: Shelf, calm_weight: float = 0.0
+) -> tuple[Tensor, float]:
     """Return the sum of losses over a group of rows and the share of answers all right."""
     made = batch(rows, shelf, decoder.tokenizer.pad_token_id)
-    states = hidden(decoder, made.ids, made.mask, made.memory)[made.rows, made.places]
-    logits = decoder.base.lm_head(states)
+    states = hidden(decoder, made.ids, made.mask, made.memory)
+    logits = decoder.base.lm_head(states[made.rows, made.places]).float()
     if rows[0].is_harmless:
         with torch.no_grad():
             plain = decoder.base.model(made.ids, attention_mask=made.mask, use_cache=False)
-            plain = decoder.base.lm_head(plain.last_hidden_state[made.rows, made.places])
-        loss = F.kl_div(
-            logits.log_softmax(-1), plain.log_softmax(-1), reduction="batchmean", log_target=True
-        )
-        return loss, math.nan
-    right = (logits.argmax(-1) == made.targets).tolist()
-    return F.cross_entropy(logits, made.targets), _all_right(rows, right)
+        return _divergence(decoder, logits, plain, (made.rows, made.places)), math.nan
+    loss, right = F.cross_entropy(logits, made.targets), (logits.argmax(-1) == made.targets)
+    if calm_weight and rows[0].kind == CODE:
+        calm = uncounted(made)
+        logits = decoder.base.lm_head(states[calm]).float()
+        away = _divergence(decoder, logits, _untrained(decoder, made), calm)
+        loss = loss + calm_weight * away
+    return loss, _all_right(rows, right.tolist())
+
+
+def _divergence(
+    decoder: ReasoningDecoder, logits: Tensor, teacher: Any, places: tuple[Tensor, Tensor]
+) -> Tensor:
+    """Return how far logits are from a teacher's at these places, nats a token."""
+    with torch.no_grad():
+        told = decoder.base.lm_head(teacher.last_hidden_state[places]).float()
+    return F.kl_div(
+        logits.log_softmax(-1), told.log_softmax(-1), reduction="batchmean", log_target=True
+    )
+
+
+@torch.no_grad()
+def _untrained(decoder: ReasoningDecoder, made: Batch) -> Any:
+    """Return the base's output where it reads a batch's memory untrained."""
+    memory = placed(made.memory, decoder.base.lm_head.weight)
+    sinks = decoder.sink_keys, decoder.sink_values
+    reading = kv.prepare(decoder.base, decoder.reading_layers, sinks, memory, frozenset())
+    return decoder.base.model(made.ids, attention_mask=made.mask, memory=reading, use_cache=False)
 
 
 def hidden(decoder: ReasoningDecoder, ids: Tensor, mask: Tensor, memory: Any) -> Tensor:
@@ -169,7 +203,8 @@ def _step(
     visible = course.levels[progress.level]
     for rows in draw(f"{course.seed} {progress.step}", progress.step, visible):
         kind = rows[0].kind
-        loss, right = loss_of(decoder, shuffled(rows) if course.is_shuffled else rows, shelf)
+        seen = shuffled(rows) if course.is_shuffled else rows
+        loss, right = loss_of(decoder, seen, shelf, course.calm_weight)
         loss.backward()
         told[kind] = loss.item()
         told[f"{kind}_right"] = right
@@ -189,7 +224,7 @@ def _rise(course: Course, progress: Progress, right: float) -> None:
 
 
 def _optimizer(reader: torch.nn.Module, course: Course) -> torch.optim.Optimizer:
-    rates = {SCALES: course.scale_rate, LEADS: course.lead_rate}
+    rates = {SCALES: course.scale_rate, LEADS: course.lead_rate, GATES: course.gate_rate}
     named = list(reader.named_parameters())
     chosen = {kind: [value for name, value in named if name.endswith(kind)] for kind in rates}
     apart = {id(value) for held in chosen.values() for value in held}
@@ -239,7 +274,8 @@ def by_hand(reader: KVReader, lead: float) -> None:
     with torch.no_grad():
         for layer in reader.layers.values():
             assert isinstance(layer, LayerReader)
-            for part in (layer.query_out, layer.slot_out, layer.temperature, layer.offset):
+            small = (layer.temperature, layer.offset, layer.gate)
+            for part in (layer.query_out, layer.slot_out, *small):
                 part.zero_()
             layer.lead.zero_()[:, 1] = lead
 

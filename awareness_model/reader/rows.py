@@ -17,6 +17,11 @@ from awareness_model.memory.batch import Memory, collate
 Document: TypeAlias = Sequence["Held"]
 Shelf: TypeAlias = Mapping[str, Document]
 
+CODE = "remote"
+"""Kind of a row that is a line of a package, among its documents."""
+CONTEXT = 8
+"""Tokens at a row's beginning that foretell too little to count."""
+
 
 @dataclass(frozen=True, slots=True)
 class Held:
@@ -86,6 +91,15 @@ def batch(rows: Sequence[Row], shelf: Shelf, pad: int) -> Batch:
     number, place = torch.tensor(counted).T
     memory = collate([[shelf[name] for name in row.visible] for row in rows])
     return Batch(ids, mask, number, place - 1, ids[number, place], memory)
+
+
+def uncounted(made: Batch) -> tuple[Tensor, Tensor]:
+    """Return rows and places from which no token that counts is foretold."""
+    rest = made.mask.bool()
+    rest[:, :CONTEXT] = False
+    rest[made.rows, made.places] = False
+    rows, places = rest.nonzero().unbind(1)
+    return rows, places
 
 
 def shuffled(rows: Sequence[Row]) -> list[Row]:

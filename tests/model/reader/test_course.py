@@ -10,9 +10,19 @@ from awareness_model.config import DecoderConfig, EncoderConfig, UserError
 from awareness_model.decoder import ReasoningDecoder
 from awareness_model.encoder import ContextEncoder
 from awareness_model.reader import needle_rows, report
-from awareness_model.reader.course import STATE, Course, Progress, _rise, by_hand, learn, rate
+from awareness_model.reader.course import (
+    STATE,
+    Course,
+    Progress,
+    _rise,
+    by_hand,
+    hidden,
+    learn,
+    loss_of,
+    rate,
+)
 from awareness_model.reader.measure import Score, plain, read
-from awareness_model.reader.rows import Row, encoded
+from awareness_model.reader.rows import Row, batch, encoded
 from awareness_model.tiny import tiny
 
 KNOWN = needle_rows.known(6, 0, "train")
@@ -75,6 +85,39 @@ def test_the_rate_rises_stays_and_falls():
     assert rate(course, 49) == 1.0
     assert rate(course, 75) == 0.5
     assert rate(course, 99) == 0.05
+
+
+def test_calm_tokens_are_held_at_the_untrained_reader(shelf):
+    """Nothing at the untrained reader; the divergence, token by token, elsewhere."""
+    reader = decoder()
+    drawn = needle_rows.draw(reader.tokenizer, KNOWN, 2, 2, "0")
+    rows = [Row("remote", drawn.ids, drawn.answers, drawn.visible)]
+    plain_loss, _ = loss_of(reader, rows, shelf)
+    assert loss_of(reader, rows, shelf, 1.0)[0].item() == pytest.approx(plain_loss.item(), abs=1e-5)
+    with torch.no_grad():
+        made = batch(rows, shelf, 0)
+        before = reader.base.lm_head(hidden(reader, made.ids, made.mask, made.memory))
+        by_hand(reader.reader, 9.0)
+        after = reader.base.lm_head(hidden(reader, made.ids, made.mask, made.memory))
+        places = [n for n in range(8, len(drawn.ids)) if n not in made.places.tolist()]
+        away = [
+            float((one.softmax(-1) * (one.log_softmax(-1) - other.log_softmax(-1))).sum())
+            for one, other in zip(before[0, places], after[0, places], strict=True)
+        ]
+        far = loss_of(reader, rows, shelf, 0.5)[0] - loss_of(reader, rows, shelf)[0]
+    assert far.item() == pytest.approx(0.5 * sum(away) / len(away), rel=1e-3, abs=1e-6)
+    assert far.item() > 1e-7
+
+
+@torch.no_grad()
+def test_by_hand_nothing_but_one_number_is_left(shelf):
+    reader = decoder().reader
+    for part in reader.parameters():
+        part.fill_(0.3)
+    by_hand(reader, 0.0)
+    assert all(layer.is_zero() for layer in reader.layers.values())
+    by_hand(reader, 3.0)
+    assert reader.layers["1"].lead[:, 1].tolist() == [3.0] * len(reader.layers["1"].lead)
 
 
 @torch.no_grad()

@@ -1,12 +1,16 @@
 """Rows ask what their documents tell, and count exactly the tokens that nothing else tells."""
 
 import pytest
+import torch
 
 from awareness_model.evaluation.corpus import Package
 from awareness_model.reader import code_rows, needle_rows
+from awareness_model.reader.course import Course
+from awareness_model.reader.material import Material
 from awareness_model.reader.measure import Asked
 from awareness_model.reader.measure import needle_rows as asked_rows
-from awareness_model.reader.rows import shuffled
+from awareness_model.reader.mixture import mixture
+from awareness_model.reader.rows import Held, Row, batch, shuffled, uncounted
 from awareness_model.reading import SYSTEM
 from awareness_model.tiny import tiny
 
@@ -73,6 +77,75 @@ def test_a_line_counts_the_remote_names_and_reads_the_files_that_define_them():
 
 def text_of(line):
     return TOKENIZER.decode(list(line.ids[line.begin :]))
+
+
+def sized(names):
+    return {name: [Held(torch.zeros(5, 1, 1, 2), torch.zeros(5, 1, 1, 2))] for name in names}
+
+
+def held():
+    """Material of two packages and some needles."""
+    twin = tuple(
+        (path.replace("pack", "twin"), text.replace("pack", "twin")) for path, text in FILES
+    )
+    both = [Package("pack", "", FILES), Package("twin", "", twin)]
+    code = code_rows.read(TOKENIZER, both, lines=8, seed=0)
+    known = tuple(needle_rows.known(30, 0, "train"))
+    return Material(known, code, sized([*code.texts, *(one.path for one in known)]), "")
+
+
+VARIED = Course(
+    needle_rows=2, code_rows=2, calm_weight=0.5, harmless_rows=3, harmless_every=1, is_varied=True
+)
+
+
+@pytest.mark.parametrize("step", range(12))
+def test_varied_rows_never_show_what_decides_them(step):
+    material = held()
+    groups = mixture(TOKENIZER, material, VARIED)(f"0 {step}", step, 4)
+    assert [rows[0].kind for rows in groups] == ["needle", "remote", "harmless"]
+    lines = {line.ids: line for line in material.code.lines}
+    texts = {one.path: one.text for one in material.needles}
+    for row in groups[2]:
+        assert row.is_harmless
+        assert row.answers == ((8, len(row.ids)),)
+        packages = {name.split(":")[0] for name in row.visible if ":" in name}
+        if row.ids in lines:
+            assert lines[row.ids].package not in packages
+        asked = TOKENIZER.decode(list(row.ids))
+        shown_ = [texts[name] for name in row.visible if name in texts]
+        names = [line.split("(")[0].split()[1] for text in shown_ for line in text.split("\n")[:1]]
+        assert not [one for one in names if f"{one}() == " in asked]
+    again = mixture(TOKENIZER, held(), VARIED)(f"0 {step}", step, 4)
+    assert [[row.ids for row in rows] for rows in groups] == [
+        [row.ids for row in rows] for rows in again
+    ]
+
+
+def test_with_calm_rows_every_second_line_is_one_of_its_own_file():
+    groups = mixture(TOKENIZER, held(), VARIED)("0 1", 1, 4)
+    assert [bool(row.answers) for row in groups[1]] == [True, False]
+    assert all(row.visible for row in groups[1])
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_row_begins_anywhere_and_counts_the_same_tokens(seed):
+    row = Row("remote", tuple(range(60)), ((30, 33), (40, 41)), ("one",))
+    cut = code_rows.begun(row, str(seed))
+    assert [cut.ids[begin:end] for begin, end in cut.answers] == [(30, 31, 32), (40,)]
+    assert cut.answers[0][0] > 8
+    assert len({len(code_rows.begun(row, str(n)).ids) for n in range(8)}) > 3
+
+
+def test_what_is_left_to_calm_is_what_no_answer_and_no_beginning_is():
+    rows = [
+        Row("remote", tuple(range(20)), ((12, 14),), ("one",)),
+        Row("remote", tuple(range(11)), (), ("one",)),
+    ]
+    made = batch(rows, sized(["one"]), 0)
+    found = list(zip(*(one.tolist() for one in uncounted(made)), strict=True))
+    expected = [(0, n) for n in range(8, 20) if n not in (11, 12)] + [(1, n) for n in (8, 9, 10)]
+    assert found == expected
 
 
 def test_places_become_ranges():
