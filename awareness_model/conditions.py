@@ -11,7 +11,7 @@ Shapes: B questions, T prompt and answer tokens but the last, K kept positions, 
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor
@@ -20,8 +20,10 @@ from awareness_model.base import plain_ids
 from awareness_model.decoder import ReasoningDecoder
 from awareness_model.encoder import sink_token
 from awareness_model.memory.batch import collate
-from awareness_model.memory.shelf import Shelf
 from awareness_model.question import Question
+
+if TYPE_CHECKING:
+    from awareness_model.memory.shelf import Shelf
 
 BATCH = 8
 
@@ -71,7 +73,7 @@ def alone(model: Any) -> Scorer[Any]:
 
 
 def reading(
-    decoder: ReasoningDecoder, shelf: Shelf, documents: Callable[[Question], Sequence[str]]
+    decoder: ReasoningDecoder, shelf: "Shelf", documents: Callable[[Question], Sequence[str]]
 ) -> Scorer[Question]:
     """Score while reading the memory of the documents (content hashes) of each question."""
 

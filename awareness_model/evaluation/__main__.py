@@ -1,8 +1,9 @@
 """What a memory is worth on held-out packages: `python -m awareness_model.evaluation`.
 
-Leaves `report.json`, `report.html` and finished cells in a folder; the same command goes on where
-it was killed. `--eval-type pareto` compares stored dtypes and placements; `--export-harness FOLDER`
-writes the needle tasks for lm-evaluation-harness instead of measuring.
+Leaves `report.json`, `report.html`, its plots and finished cells in a folder; the same command goes
+on where it was killed. `--eval-type pareto` compares stored dtypes, placements and tokens in a
+slot; `--export-harness FOLDER` writes the needle tasks for lm-evaluation-harness instead of
+measuring.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from awareness_model.evaluation.haystack import NeedleSizes
 from awareness_model.evaluation.lines import Sizes
 from awareness_model.evaluation.page import page
 from awareness_model.evaluation.perplexity import MEMORIES, SMALL, TEXTS
+from awareness_model.evaluation.pictures import pictures
 from awareness_model.evaluation.readers import PRECISIONS, UNTRAINED
 from awareness_model.schema import write_atomic
 
@@ -58,7 +60,11 @@ def _before(out: Path, report: dict[str, Any]) -> dict[str, Any]:
 
 def _write(out: Path, report: dict[str, Any]) -> None:
     text = json.dumps(report, indent=1) + "\n"
-    write_atomic(out / "report.html", page(json.loads(text)).encode())
+    plain = json.loads(text)
+    drawn = pictures(plain)
+    for name, content in drawn.items():
+        write_atomic(out / name, content)
+    write_atomic(out / "report.html", page(plain, drawn).encode())
     write_atomic(out / "report.json", text.encode())
 
 
@@ -73,11 +79,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--dtype", default="float32", help="of stored memory")
     parser.add_argument("--dtypes", nargs="+", default=list(run.DTYPES), help="for pareto")
     parser.add_argument("--placements", nargs="+", default=list(run.PLACEMENTS), help="for pareto")
+    parser.add_argument("--poolings", type=int, nargs="+", default=list(run.POOLINGS))
     parser.add_argument(
         "--reader", nargs="+", default=[UNTRAINED], help="folders of trained readers, or none"
     )
     parser.add_argument("--control", default="", help="a reader trained on shuffled memory")
     parser.add_argument("--corpus", type=Path, help="packages as JSON lines, not those installed")
+    parser.add_argument("--embedder", default="", help="folder of all-MiniLM-L6-v2: RAG by it too")
     parser.add_argument("--conditions", nargs="+", choices=(*TEXTS, *MEMORIES), default=list(SMALL))
     parser.add_argument("--batch", type=int, default=1, help="rows scored at a time")
     _add(parser, Sizes, "")
@@ -118,6 +126,8 @@ def _job(args: argparse.Namespace) -> run.Job:
         needle=_sizes(args, NeedleSizes, "needle-"),
         dtypes=tuple(args.dtypes),
         placements=tuple(args.placements),
+        poolings=tuple(args.poolings),
+        embedder=args.embedder,
         batch=args.batch,
     )
 

@@ -12,8 +12,6 @@ from typing import Self
 
 from awareness_model.config import MemoryConfig
 from awareness_model.evaluation.readers import Piece
-from awareness_model.memory.routing import Source, prior
-from awareness_model.memory.store import LatentMemoryStore
 from awareness_model.schema import content_hash
 
 
@@ -21,6 +19,10 @@ class Index:
     """The words of pieces. A context manager: the folder goes at the end."""
 
     def __init__(self, pieces: Sequence[Piece]) -> None:
+        # Lance is loaded here: a machine that measures prepared lines may be without it.
+        from awareness_model.memory.routing import Source
+        from awareness_model.memory.store import LatentMemoryStore
+
         self._folder = tempfile.TemporaryDirectory(prefix="awareness-words-")
         store = LatentMemoryStore(MemoryConfig(path=self._folder.name))
         self._source = Source(store, store.lexicon, "kv", "")
@@ -46,6 +48,8 @@ class Index:
         Args:
             without: paths whose pieces are not looked at.
         """
+        from awareness_model.memory.routing import prior
+
         paths = {
             name: held[0].path for name, held in self._names.items() if held[0].path not in without
         }

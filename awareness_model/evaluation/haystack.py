@@ -7,6 +7,7 @@
     permuted  as `given`, in the opposite order
     other     real functions instead of needles
     none      nothing; text, rag: what `given`, `routed` read, as text in the context
+    rag_embedding  as `rag`, found by a sentence encoder, where one is given (`embedding`)
 
 Functions come from held-out packages, in an order drawn by hash. A document is a function; one that
 is too long for a chunk is cut. Limits: memory has no positions beyond a document, so there is no
@@ -14,13 +15,14 @@ depth to vary; descriptions are found by their words.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 from awareness_model.base import load_tokenizer
 from awareness_model.config import UserError
 from awareness_model.evaluation.corpus import Package, functions, on_side
+from awareness_model.evaluation.embedding import EMBEDDED, FIRST, Finder, Search
 from awareness_model.evaluation.finding import Index
 from awareness_model.evaluation.needles import (
     TASKS,
@@ -78,6 +80,8 @@ class Haystack:
     questions: tuple[Asking, ...]
     recall: Mapping[str, Mapping[int, float]]
     """Share of questions of a task whose deciding document is among the router's first k."""
+    by_embedding: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
+    """The same of a sentence encoder; empty without one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +97,9 @@ class _World:
     index: Index = field(repr=False)
 
 
-def build(found: Sequence[Package], model: str, sizes: NeedleSizes) -> Haystack:
+def build(
+    found: Sequence[Package], model: str, sizes: NeedleSizes, embedded: Finder | None = None
+) -> Haystack:
     """Return a haystack of at least so many lines with its questions.
 
     Raises:
@@ -110,11 +116,16 @@ def build(found: Sequence[Package], model: str, sizes: NeedleSizes) -> Haystack:
         asked = [
             _asking(world, one, ask(one, task)) for one in drawn[: sizes.asked] for task in TASKS
         ]
+    by_embedding: Mapping[str, Mapping[int, float]] = {}
+    if embedded is not None:
+        asked = _with_embedded(asked, embedded, [*real, *pieces.values()], max(sizes.visible))
+        by_embedding = _recalls(asked, sizes, EMBEDDED)
     return Haystack(
         lines + sum(one.text.count("\n") for one in drawn),
         len(real) + len(drawn),
         tuple(asked),
-        {task: _recall([one for one in asked if one.task == task], sizes) for task in TASKS},
+        _recalls(asked, sizes, "routed"),
+        by_embedding,
     )
 
 
@@ -166,11 +177,11 @@ def _reads(
     key = f"{needle.name} {question.task}"
     gold, most = world.pieces[needle.path], max(world.sizes.visible)
     others = _drawn(key, [one for path, one in world.pieces.items() if path != needle.path])
-    routed = tuple(world.index.find(question.prompt, max(most, 16)))
+    routed = tuple(world.index.find(question.prompt, max(most, FIRST)))
     new = whole(world.tokenizer, needle.path, changed.text)
     given = partial(_placed, key)
     made = [(("given", k), given((gold, *others[: k - 1]))) for k in world.sizes.visible]
-    made += [(("routed", k), routed[:k]) for k in (*world.sizes.visible, 16)]
+    made += [(("routed", k), routed[:k]) for k in (*world.sizes.visible, FIRST)]
     made += [
         (("removed", most), given(others[:most])),
         (("edited", most), given((new, *others[: most - 1]))),
@@ -191,10 +202,32 @@ def _placed(key: str, pieces: Sequence[Piece]) -> tuple[Piece, ...]:
     return tuple(sorted(pieces, key=lambda one: digest("place", key, one.name)))
 
 
-def _recall(asked: Sequence[Asking], sizes: NeedleSizes) -> dict[int, float]:
-    """Return recall at each number of documents."""
+def _with_embedded(
+    asked: Sequence[Asking], embedded: Finder, pieces: Sequence[Piece], most: int
+) -> list[Asking]:
+    """Return the questions with what a sentence encoder finds for each."""
+    found = embedded("needles", pieces, {one.key: Search(one.question.prompt) for one in asked})
+    by_name = {piece.name: piece for piece in pieces}
+    made = []
+    for one in asked:
+        best = tuple(by_name[name] for name in found[one.key])
+        reads = {**one.reads, (EMBEDDED, most): best[:most], (EMBEDDED, FIRST): best}
+        made.append(replace(one, reads=reads))
+    return made
+
+
+def _recalls(
+    asked: Sequence[Asking], sizes: NeedleSizes, found_by: str
+) -> dict[str, dict[int, float]]:
     return {
-        k: sum(one.gold in {piece.name for piece in one.reads["routed", k]} for one in asked)
-        / len(asked)
-        for k in (*sizes.visible, 16)
+        task: _recall([one for one in asked if one.task == task], sizes, found_by) for task in TASKS
+    }
+
+
+def _recall(asked: Sequence[Asking], sizes: NeedleSizes, found_by: str) -> dict[int, float]:
+    """Return recall at each number of documents."""
+    best = [(one.gold, [piece.name for piece in one.reads[found_by, FIRST]]) for one in asked]
+    return {
+        k: sum(gold in names[:k] for gold, names in best) / len(best)
+        for k in (*sizes.visible, FIRST)
     }

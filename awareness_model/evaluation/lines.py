@@ -5,6 +5,7 @@
     oracle     the deciding pieces alone
     own_minus  the router's best of the package without the files that decide
     routed     the router's best, best first, whatever decides: finding and reading together
+    embedded   a sentence encoder's best, best first, where one is given (`embedding`)
 
 Pieces are chunks of files, never of the file that is written. In-file lines have own and other
 only. Limits: packages are drawn by hash among those with lines enough; a line's prompt may hold the
@@ -17,6 +18,7 @@ from typing import Any
 
 from awareness_model.config import UserError
 from awareness_model.evaluation.corpus import Package, family, on_side
+from awareness_model.evaluation.embedding import Finder, Found, Search
 from awareness_model.evaluation.finding import Index
 from awareness_model.evaluation.readers import Piece, cut
 from awareness_model.evaluation.targets import RemoteTarget, remote_targets
@@ -104,7 +106,10 @@ def choose(found: Sequence[Package], sizes: Sizes) -> list[tuple[Package, list[R
 
 
 def prepare(
-    chosen: Sequence[tuple[Package, list[RemoteTarget]]], tokenizer: Any, sizes: Sizes
+    chosen: Sequence[tuple[Package, list[RemoteTarget]]],
+    tokenizer: Any,
+    sizes: Sizes,
+    embedded: Finder | None = None,
 ) -> list[Lines]:
     """Return the lines of the packages with all that they may read."""
     pieces = [cut(tokenizer, package.files, sizes.chunk_tokens) for package, _ in chosen]
@@ -112,11 +117,32 @@ def prepare(
     for number, (package, targets) in enumerate(chosen):
         others = _drawn(pieces[(number + 1) % len(chosen)], sizes.seed)
         with Index(pieces[number]) as index:
-            reading = _Reading(index, pieces[number], others, sizes.visible)
+            found = _by_embedding(embedded, package.name, pieces[number], targets)
+            reading = _Reading(index, pieces[number], others, sizes.visible, found)
             lines = [_line(one, tokenizer, reading, sizes.prompt_tokens) for one in targets]
         kept = tuple(line for line in lines if line is not None)
         made.append(Lines(package.name, family(package.name), kept))
     return made
+
+
+def recall(lines: Sequence[Lines], found_by: str) -> float | None:
+    """Return the share of remote lines with a deciding piece among those a finder (`routed`,
+    `embedded`) gave it to read; None where it was not asked."""
+    held = [one.reads for of in lines for one in of.lines if found_by in one.reads]
+    hits = [bool(set(reads[found_by]) & set(reads["oracle"])) for reads in held]
+    return sum(hits) / len(hits) if hits else None
+
+
+def _by_embedding(
+    embedded: Finder | None,
+    package: str,
+    pieces: Sequence[Piece],
+    targets: Sequence[RemoteTarget],
+) -> Found:
+    if embedded is None:
+        return {}
+    searches = {one.key: Search(one.prompt, one.file) for one in targets if one.spans}
+    return embedded(package, pieces, searches)
 
 
 def _drawn(pieces: Sequence[Piece], seed: int) -> list[Piece]:
@@ -131,6 +157,8 @@ class _Reading:
     pieces: Sequence[Piece]
     others: Sequence[Piece]
     visible: int
+    embedded: Found
+    """By a line's key; empty where there is no sentence encoder."""
 
     def of(self, target: RemoteTarget) -> dict[str, tuple[Piece, ...]]:
         """Return what each condition reads."""
@@ -144,6 +172,10 @@ class _Reading:
             reads["oracle"] = _ordered(deciding)
             reads["own_minus"] = _ordered(without)
             reads["routed"] = tuple(routed)
+        if target.key in self.embedded:
+            wanted = self.embedded[target.key][: self.visible]
+            by_name = {piece.name: piece for piece in self.pieces}
+            reads["embedded"] = tuple(by_name[name] for name in wanted)
         return reads
 
     def _deciding(self, target: RemoteTarget) -> list[Piece]:

@@ -18,6 +18,7 @@ import torch
 
 from awareness_model.conditions import Scored, alone, answers
 from awareness_model.evaluation.cells import Cells
+from awareness_model.evaluation.embedding import EMBEDDED
 from awareness_model.evaluation.haystack import (
     AT_EACH_SIZE,
     AT_LARGEST,
@@ -50,11 +51,19 @@ def measure(
         for name, k in asked
     }
     done = Cells(folder, "needle", settings).run(f"needle: {reader.name}", work)
+    if haystack.by_embedding:
+        found = [[one.key, *map(_name, one.reads[EMBEDDED, most])] for one in haystack.questions]
+        cells = Cells(folder, "needle", {**settings, EMBEDDED: found})
+        cell = f"{EMBEDDED} {most}"
+        only = {cell: partial(_cell, reader, EMBEDDED, most, haystack.questions, batch)}
+        done |= cells.run(f"needle: {reader.name}: {EMBEDDED}", only)
+        asked.append((EMBEDDED, most))
     return {
         "haystack_lines": haystack.lines,
         "documents": haystack.documents,
         "questions": len(haystack.questions),
         "router": {task: dict(held) for task, held in haystack.recall.items()},
+        "embedding": {task: dict(held) for task, held in haystack.by_embedding.items()},
         "table": [
             row
             for name, k in asked
@@ -65,9 +74,16 @@ def measure(
 
 
 def _named(one: Asking) -> list[list[str]]:
+    """Return what a question reads, but for what depends on a sentence encoder."""
     return [
-        [name, str(k), *(piece.name for piece in held)] for (name, k), held in one.reads.items()
+        [name, str(k), *map(_name, held)]
+        for (name, k), held in one.reads.items()
+        if name != EMBEDDED
     ]
+
+
+def _name(piece: Piece) -> str:
+    return piece.name
 
 
 def _cell(
@@ -105,7 +121,7 @@ def _answered(
     """Return what each answer cost, by the question's key."""
     device = reader.decoder.base.device
     reads = {one.key: one.reads.get((condition, visible), ()) for one in asked}
-    if condition in ("none", "text", "rag"):
+    if condition in ("none", "text", "rag", EMBEDDED):
         rows = [_alone(reader, one, reads[one.key]) for one in asked]
         return answers(alone(reader.decoder.base), rows, device, lambda count: None, batch)
     rows = [Row(one.key, one.prompt, _wanted(one, condition)) for one in asked if reads[one.key]]

@@ -3,7 +3,8 @@
 NLL in nats per token, for three classes of tokens apart (`lines.CLASSES`), under the conditions of
 `lines`, and of the base model alone (`none`), with the own pieces as text (`text`), and with the
 router's pieces as text: `rag_slots` (as many tokens as `routed` has slots) and `rag_latency` (as
-many as cost the same to read, `latency`). A reader trained on shuffled memory, where one is given,
+many as cost the same to read, `latency`); `rag_embedding`: the pieces of a sentence encoder, as
+many tokens as slots. A reader trained on shuffled memory, where one is given,
 reads `own` as `control`. Intervals are over families of packages.
 
     S = other − own      R = S / (other − text)      oracle specificity = own_minus − oracle
@@ -24,12 +25,15 @@ from awareness_model.base import plain_ids
 from awareness_model.conditions import Scored, Scorer, alone, answers
 from awareness_model.evaluation import latency
 from awareness_model.evaluation.cells import Cells
+from awareness_model.evaluation.embedding import EMBEDDED
 from awareness_model.evaluation.lines import CLASSES, Line, Lines, Row
 from awareness_model.evaluation.readers import Piece, Reader
 from awareness_model.scores import estimate
 
 TEXTS = ("none", "text", "rag_slots", "rag_latency")
 """Conditions of the base model."""
+FOUND_BY = {"text": "own", EMBEDDED: "embedded"}
+"""Whose pieces a condition has as text; else those of `routed`."""
 MEMORIES = ("own", "other", "oracle", "own_minus", "routed")
 CONTROL = "control"
 SMALL = ("none", "own", "other", "text")
@@ -105,7 +109,7 @@ def _told(line: Line, done: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 def _asked(reader: Reader, condition: str, lines: Sequence[Line]) -> tuple[list[Row], Scorer[Row]]:
     """Return the rows of a condition and what scores them."""
-    if condition in TEXTS:
+    if condition in (*TEXTS, EMBEDDED):
         rows = [_row(reader, condition, line) for line in lines if _is_asked(condition, line)]
         return rows, alone(reader.decoder.base)
     name = "own" if condition == CONTROL else condition
@@ -136,14 +140,14 @@ def as_text(reader: Reader, pieces: Sequence[Piece], most: int | None = None) ->
 
 
 def _is_asked(condition: str, line: Line) -> bool:
-    return not condition.startswith("rag") or "routed" in line.reads
+    return condition == "none" or FOUND_BY.get(condition, "routed") in line.reads
 
 
 def _row(reader: Reader, condition: str, line: Line) -> Row:
     """Return a line as the base model reads it."""
     if condition == "none":
         return Row(line.key, reader.prompt(line.prompt), line.answer)
-    pieces = line.reads["routed" if condition.startswith("rag") else "own"]
+    pieces = line.reads[FOUND_BY.get(condition, "routed")]
     slots = sum(piece.tokens for piece in pieces)
     most = slots
     if condition == "rag_latency":
@@ -155,7 +159,7 @@ def _row(reader: Reader, condition: str, line: Line) -> Row:
 
 def _as_cheap(reader: Reader, slots: int, prompt: int) -> int:
     config, layers = reader.decoder.base.config, len(reader.decoder.reading_layers)
-    slots = -(-slots // reader.encoder.config.pooling)
+    slots = -(-slots // reader.pooling)
     cost = latency.memory_cost(config, layers, slots, prompt, reader.layout == "latent")
     return latency.tokens_at(config, cost, prompt)
 
@@ -170,11 +174,25 @@ def summary(results: Mapping[str, Mapping[str, Any]], seed: int) -> dict[str, An
     lines = [line for one in results.values() for line in one["lines"]]
     kinds = {kind: _of_class(results, kind, seed) for kind in CLASSES}
     return {
+        "by_package": {name: _of_package(one["lines"], seed) for name, one in results.items()},
         "packages": len(results),
         "families": families,
         "lines": len(lines),
         "classes": {kind: found for kind, found in kinds.items() if found},
     }
+
+
+def _of_package(lines: Sequence[Mapping[str, Any]], seed: int) -> dict[str, Any]:
+    """Return S of one package on remote tokens; its interval is over its lines, which are few."""
+    held = [
+        one for one in lines if "remote" in one["tokens"] and {"own", "other"} <= {*one["nats"]}
+    ]
+    sums = [
+        {"tokens": one["tokens"]["remote"]}
+        | {name: one["nats"][name]["remote"] for name in ("own", "other")}
+        for one in held
+    ]
+    return {"lines": len(sums), "S": estimate(sums, _less("other", "own"), seed)}
 
 
 def joined(parts: Sequence[Mapping[str, Mapping[str, Any]]]) -> dict[str, dict[str, Any]]:
@@ -202,7 +220,7 @@ def _of_class(results: Mapping[str, Mapping[str, Any]], kind: str, seed: int) ->
         return {}
     names = [
         name
-        for name in (*TEXTS, *MEMORIES, CONTROL)
+        for name in (*TEXTS, EMBEDDED, *MEMORIES, CONTROL)
         if all(name in one["nats"] for _, one in lines)
     ]
     clusters: dict[str, dict[str, float]] = {}

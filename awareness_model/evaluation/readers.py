@@ -2,10 +2,11 @@
 
 Each reader has a base model of its own, its encoder on the same weights, and the pieces it has
 encoded so far. Pieces are stored as a store would store them (`dtype`), so that what is measured
-includes what storing costs. Limits: everything stays in RAM; one device.
+includes what storing costs. Untrained kv may hold the mean of several tokens in a slot (`pooling`);
+a trained reader pools as it was trained. Limits: everything stays in RAM; one device.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,10 @@ from awareness_model.chunk import split
 from awareness_model.config import DecoderConfig, EncoderConfig
 from awareness_model.decoder import ReasoningDecoder
 from awareness_model.encoder import ContextEncoder, sink_token
+from awareness_model.encoder.backend import Encoded
 from awareness_model.memory.batch import Memory, collate
 from awareness_model.memory.payload import dtype_name, from_bytes, to_bytes
+from awareness_model.pooling import pooled
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 UNTRAINED = "none"
@@ -59,10 +62,14 @@ class Reader:
     decoder: ReasoningDecoder
     encoder: ContextEncoder
     dtype: str = "float32"
+    pooling: int = 1
+    """Tokens in a slot."""
     encodes: int = 0
     """Pieces that went through the encoder."""
     held: dict[str, list[Stored]] = field(default_factory=dict)
     """By text."""
+    encoded: dict[str, list[Encoded]] | None = None
+    """By text, before storing; shared by readers whose encoders are the same, if it is given."""
 
     @property
     def layout(self) -> str:
@@ -81,7 +88,8 @@ class Reader:
         trained = origin.digest if origin else UNTRAINED
         layers = ",".join(map(str, self.decoder.reading_layers))
         kind = str(self.decoder.base.dtype)
-        return f"{self.layout} {trained} {layers} {self.dtype} {kind}"
+        slots = "" if origin or self.pooling == 1 else f" {self.pooling} tokens a slot"
+        return f"{self.layout} {trained} {layers} {self.dtype} {kind}{slots}"
 
     def prompt(self, ids: Sequence[int]) -> tuple[int, ...]:
         """Return a prompt as it stands alone: kv memory brings its own first token, so the prompt
@@ -96,17 +104,30 @@ class Reader:
 
     def read(self, pieces: Sequence[Piece]) -> list[list[Stored]]:
         """Return the chunks of each piece; what was encoded before is not encoded again."""
-        for piece in pieces:
-            if piece.text not in self.held:
-                made = self.encoder.encode([piece.text], self.layout, [piece.path])[0]
-                self.held[piece.text] = [
-                    Stored(*_stored(one.keys, one.values, self.dtype)) for one in made
-                ]
-                self.encodes += 1
+        wanted = {one.text: one.path for one in pieces if one.text not in self.held}
+        for text, made in self._encoded(wanted).items():
+            self.held[text] = [self._slots(one.keys, one.values) for one in made]
         return [self.held[piece.text] for piece in pieces]
+
+    def _encoded(self, wanted: Mapping[str, str]) -> dict[str, list[Encoded]]:
+        """Return the encoded chunks of texts, given with their paths, in one call."""
+        held = {} if self.encoded is None else self.encoded
+        missing = [text for text in wanted if text not in held]
+        paths = [wanted[text] for text in missing]
+        made = self.encoder.encode(missing, self.layout, paths) if missing else []
+        self.encodes += len(missing)
+        held.update(zip(missing, made, strict=True))
+        return {text: held[text] for text in wanted}
+
+    def _slots(self, keys: Tensor, values: Tensor | None) -> Stored:
+        """Return what a store gives back of a chunk; a latent encoder has pooled already."""
+        tokens = self.pooling if self.layout == "kv" else 1
+        beside = values if values is None else pooled(values, tokens)
+        return Stored(*_stored(pooled(keys, tokens), beside, self.dtype))
 
     def memory(self, rows: Sequence[Sequence[Piece]]) -> Memory:
         """Return a memory with a row of pieces for each row of a batch."""
+        self.read([piece for row in rows for piece in row])
         return collate([self.read(row) for row in rows])
 
     def forget(self) -> None:
@@ -130,6 +151,7 @@ def load_reader(
     placement: str = "",
     chunk_tokens: int = 256,
     precision: str = "float32",
+    pooling: int = 1,
 ) -> Reader:
     """Load a reader on a base model of its own.
 
@@ -138,11 +160,11 @@ def load_reader(
         placement: layers in which an untrained reader reads; empty: all.
         precision: of weights and activations, `float32` or `bfloat16` (four times as fast on a
             processor with AVX-512 BF16).
+        pooling: tokens in a slot of an untrained reader; a trained one's are its own.
 
     Raises:
         UserError: no such model or reader, they do not fit, or no such dtype or placement.
     """
-    pooling = 1
     if folder == UNTRAINED:
         decoder = ReasoningDecoder(DecoderConfig(model, device, "kv", placement))
     else:
@@ -151,9 +173,9 @@ def load_reader(
         pooling = int(settings.get("pooling", 1))
     if precision != "float32":
         decoder.to(PRECISIONS[precision])
-    config = EncoderConfig(model, device, max_chunk_tokens=chunk_tokens, pooling=pooling)
+    config = EncoderConfig(model, device, max_chunk_tokens=chunk_tokens)
     if decoder.config.layout == "latent":
-        config.placement = decoder.placement
+        config.placement, config.pooling = decoder.placement, pooling
     decoder.eval()
     encoder = ContextEncoder.from_model(decoder.base, decoder.tokenizer, config)
     name = "kv, untrained"
@@ -161,7 +183,7 @@ def load_reader(
         name = f"{decoder.config.layout}, {decoder.origin.step:,} steps ({Path(folder).name})"
     if placement:
         name = f"{name}, {placement}"
-    return Reader(name, decoder, encoder, dtype_name(dtype))
+    return Reader(name, decoder, encoder, dtype_name(dtype), pooling)
 
 
 def cut(tokenizer: Any, files: Sequence[tuple[str, str]], most_tokens: int) -> list[Piece]:

@@ -4,7 +4,7 @@
 Cells lie beside it, so that a rerun goes on where it was killed. Limits: one process a folder.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -12,15 +12,18 @@ from typing import Any
 
 from awareness_model.base import load_tokenizer
 from awareness_model.config import model_identity
+from awareness_model.encoder.backend import Encoded
 from awareness_model.evaluation import harness, needle, pareto, perplexity
 from awareness_model.evaluation.cells import Cells, machine
 from awareness_model.evaluation.corpus import Package, corpus_digest, packages, read_packages
+from awareness_model.evaluation.embedding import EMBEDDED, Embedder, Finder, finder
 from awareness_model.evaluation.haystack import NeedleSizes, build
-from awareness_model.evaluation.lines import Lines, Sizes, choose, prepare
+from awareness_model.evaluation.lines import Lines, Sizes, choose, prepare, recall
 from awareness_model.evaluation.readers import UNTRAINED, Piece, Reader, load_reader
 
 DTYPES = ("float32", "bfloat16", "int8", "fp8")
 PLACEMENTS = ("all", "middle", "every_third", "upper_third")
+POOLINGS = (1, 2, 4)
 WANTED_HAYSTACK = (1_000, 10_000, 100_000)
 WANTED_LINES = 2_000
 """Remote lines of the whole plan (reference/model.md, section 4.1)."""
@@ -48,6 +51,10 @@ class Job:
     """Compared by `costs`."""
     placements: tuple[str, ...] = PLACEMENTS
     """Compared by `costs`, for the untrained reader."""
+    poolings: tuple[int, ...] = POOLINGS
+    """Tokens in a slot, compared by `costs` for the untrained reader."""
+    embedder: str = ""
+    """A sentence encoder's folder, for RAG by embeddings."""
     batch: int = 1
     """Rows scored at a time: padding costs a CPU more than a batch gains."""
 
@@ -69,7 +76,7 @@ def corpus_of(job: Job) -> list[Package]:
     return read_packages(job.corpus) if job.corpus else packages(job.sizes.most_files)
 
 
-def load(job: Job, folder: str, dtype: str = "", placement: str = "") -> Reader:
+def load(job: Job, folder: str, dtype: str = "", placement: str = "", pooling: int = 1) -> Reader:
     """Load one reader of a job."""
     return load_reader(
         job.model,
@@ -79,23 +86,25 @@ def load(job: Job, folder: str, dtype: str = "", placement: str = "") -> Reader:
         placement,
         job.sizes.chunk_tokens,
         job.precision,
+        pooling,
     )
 
 
 def remote(job: Job, found: Sequence[Package]) -> list[dict[str, Any]]:
     """Return a row for each reader: remote-context perplexity."""
     lines, shared = _lines(job, found)
-    rows, texts = [], None
+    rows, alone = [], _Alone(job, lines, shared)
     control = _control(job, lines, shared)
     for folder in job.readers:
         reader = load(job, folder)
         cells = perplexity.cells_of(job.out, reader, shared)
-        if texts is None:
-            texts = perplexity.measure(reader, _kept(job, TEXTS), lines, cells, job.batch)
-        own = perplexity.measure(reader, _kept(job, OF_READER), lines, cells, job.batch)
-        parts = [own, texts, *([control] if control else [])]
+        texts = alone.measured(reader)
+        own = perplexity.measure(reader, _kept(job, perplexity.MEMORIES), lines, cells, job.batch)
+        parts = [own, *texts, *([control] if control else [])]
         measured = perplexity.summary(perplexity.joined(parts), job.sizes.seed)
-        rows.append({**_of(job, reader), "missing": _missing(job, lines), **measured})
+        recalls = {name: recall(lines, name) for name in ("routed", "embedded")}
+        said = {"missing": _missing(job, lines), "recall": recalls}
+        rows.append({**_of(job, reader), **said, **measured})
     return rows
 
 
@@ -107,10 +116,13 @@ def export_tasks(job: Job, folder: Path) -> list[Path]:
 
 def needles(job: Job, found: Sequence[Package]) -> list[dict[str, Any]]:
     """Return a row for each reader: needles among real functions."""
-    haystack = build(found, job.model, job.needle)
+    settings = {"corpus": corpus_digest(found), "sizes": asdict(job.needle)}
+    haystack = build(found, job.model, job.needle, _finder(job, job.needle.chunk_tokens, settings))
     absent = [f"{n:,} lines" for n in WANTED_HAYSTACK if n != job.needle.haystack_lines]
     if job.needle.asked < job.needle.needles:
         absent.append(f"{job.needle.asked} of {job.needle.needles} needles asked")
+    if not job.embedder:
+        absent.append(f"condition {EMBEDDED}")
     rows = []
     for folder in job.readers:
         reader = load(job, folder)
@@ -120,30 +132,26 @@ def needles(job: Job, found: Sequence[Package]) -> list[dict[str, Any]]:
 
 
 def costs(job: Job, found: Sequence[Package]) -> list[dict[str, Any]]:
-    """Return a row for each stored dtype of each reader and placement, and one for raw text."""
+    """Return a row for each point of `pareto.points`, and one for raw text."""
     lines, shared = _lines(job, found)
     pieces = pareto.pieces_of(lines)
-    rows: list[dict[str, Any]] = [
-        {"reader": "text in the context", "bytes_per_token": pareto.text_bytes(pieces)}
-    ]
-    points = [
-        (folder, placement, dtype)
-        for folder in job.readers
-        for placement in (job.placements if folder == UNTRAINED else ("",))
-        for dtype in job.dtypes
-    ]
-    texts = None
-    for folder, placement, dtype in points:
-        reader = load(job, folder, dtype, placement)
+    held: dict[str, list[Encoded]] = {}
+    rows, texts = [], None
+    for point in pareto.points(job.readers, job.dtypes, job.placements, job.poolings):
+        reader = load(job, point.reader, point.dtype, point.placement, point.pooling)
+        if reader.layout == "kv":  # every kv reader reads the base model's own keys and values
+            reader.encoded = held
         cells = perplexity.cells_of(job.out, reader, shared)
         if texts is None:
-            texts = perplexity.measure(reader, ("text",), lines, cells, job.batch)
-        own = perplexity.measure(reader, ("none", "own", "other"), lines, cells, job.batch)
+            texts = perplexity.measure(reader, ("none", "text"), lines, cells, job.batch)
+            rows.append(pareto.text_row(pieces, texts, machine(job.device), job.sizes.seed))
+        own = perplexity.measure(reader, ("own", "other"), lines, cells, job.batch)
         size = Cells(job.out, "bytes", {**shared, "reader": reader.identity}).run(
             f"bytes: {reader.name}", {"bytes": partial(_bytes, reader, pieces[:SAMPLE])}
         )["bytes"]["per_token"]
-        point = pareto.row(reader, [own, texts], size, job.sizes.seed)
-        rows.append({**_of(job, reader), "dtype": dtype, "placement": placement, **point})
+        measured = pareto.row(reader, [own, texts], size, job.sizes.seed)
+        told = {"dtype": point.dtype, "placement": point.placement, "missing": _fewer(lines)}
+        rows.append({**_of(job, reader), **told, **measured})
     return rows
 
 
@@ -163,16 +171,45 @@ def _lines(job: Job, found: Sequence[Package]) -> tuple[list[Lines], dict[str, A
         "model": model_identity(job.model),
         "sizes": asdict(job.sizes),
     }
-    return prepare(chosen, load_tokenizer(job.model), job.sizes), shared
+    embedded = _finder(job, job.sizes.chunk_tokens, shared)
+    return prepare(chosen, load_tokenizer(job.model), job.sizes, embedded), shared
 
 
-TEXTS = ("text", "rag_slots")
-"""Conditions that are the same for every reader."""
-OF_READER = ("none", "rag_latency", *perplexity.MEMORIES)
+def _finder(job: Job, window: int, settings: Mapping[str, Any]) -> Finder | None:
+    """Return what finds by the job's sentence encoder, if it has one."""
+    if not job.embedder:
+        return None
+    return finder(Embedder(job.embedder, job.precision, window), job.out, settings)
 
 
 def _kept(job: Job, names: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in names if name in job.conditions)
+
+
+@dataclass(slots=True)
+class _Alone:
+    """What the base model does without memory, measured once for all readers alike."""
+
+    job: Job
+    lines: Sequence[Lines]
+    shared: Mapping[str, Any]
+    done: dict[tuple[str, int, int], list[dict[str, Any]]] = field(default_factory=dict)
+
+    def measured(self, reader: Reader) -> list[dict[str, Any]]:
+        """Return the conditions of the base model; latent readers begin a prompt otherwise, and
+        the text that costs as much as memory depends on layers and slots."""
+        kind = (reader.layout, len(reader.decoder.reading_layers), reader.pooling)
+        if kind not in self.done:
+            cells = perplexity.cells_of(self.job.out, reader, self.shared)
+            names = _kept(self.job, perplexity.TEXTS)
+            made = [perplexity.measure(reader, names, self.lines, cells, self.job.batch)]
+            if self.job.embedder:
+                named = {**self.shared, "embedder": model_identity(self.job.embedder)}
+                cells = perplexity.cells_of(self.job.out, reader, named)
+                only = (EMBEDDED,)
+                made.append(perplexity.measure(reader, only, self.lines, cells, self.job.batch))
+            self.done[kind] = made
+        return self.done[kind]
 
 
 def _control(job: Job, lines: Sequence[Lines], shared: dict[str, Any]) -> dict[str, Any] | None:
@@ -198,11 +235,17 @@ def _of(job: Job, reader: Reader) -> dict[str, Any]:
 
 def _missing(job: Job, lines: Sequence[Lines]) -> list[str]:
     """Return what a row lacks of the whole plan."""
-    asked = sum(any(one == "remote" for one in line.classes) for of in lines for line in of.lines)
     known = (*perplexity.TEXTS, *perplexity.MEMORIES)
     absent = [f"condition {name}" for name in known if name not in job.conditions]
+    if not job.embedder:
+        absent.append(f"condition {EMBEDDED}")
     if not job.control:
         absent.append("a reader trained on shuffled memory")
-    if asked < WANTED_LINES:
-        absent.append(f"{asked} of {WANTED_LINES:,} remote lines")
-    return [*absent, "seeds 2 and 3"]
+    return [*absent, *_fewer(lines)]
+
+
+def _fewer(lines: Sequence[Lines]) -> list[str]:
+    """Return what is asked less than in the whole plan."""
+    asked = sum(any(one == "remote" for one in line.classes) for of in lines for line in of.lines)
+    less = [f"{asked} of {WANTED_LINES:,} remote lines"] if asked < WANTED_LINES else []
+    return [*less, "seeds 2 and 3"]

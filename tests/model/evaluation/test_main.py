@@ -33,7 +33,13 @@ def test_a_report_and_its_page_are_written_and_a_rerun_measures_nothing(world, t
     assert set(json.loads(report)) == {"model", "sizes", "perplexity", "needle"}
     page = (tmp_path / "report.html").read_text()
     assert page.count("data:image/png;base64,") == 3
-    assert "Needle, repository edition" in page
+    assert {path.name for path in tmp_path.glob("*.png")} == {
+        "needle.png",
+        "packages.png",
+        "remote.png",
+    }
+    assert "Needles among real functions" in page
+    assert "S is what a repository" in page
     assert str(tmp_path) not in page
     cells = {path.name: path.read_bytes() for path in tmp_path.glob("*.cells.jsonl")}
     assert asked(world, tmp_path, "--eval-type", "all") == 0
@@ -43,12 +49,13 @@ def test_a_report_and_its_page_are_written_and_a_rerun_measures_nothing(world, t
 
 def test_kinds_measured_apart_stand_in_one_report(world, tmp_path):
     assert asked(world, tmp_path, "--eval-type", "perplexity") == 0
-    costs = ["--dtypes", "bfloat16", "--placements", "middle", "all"]
+    costs = ["--dtypes", "bfloat16", "--placements", "middle", "all", "--poolings", "1"]
     assert asked(world, tmp_path, "--eval-type", "pareto", *costs) == 0
     report = json.loads((tmp_path / "report.json").read_text())
     assert set(report) == {"model", "sizes", "perplexity", "pareto"}
     assert [row.get("placement") for row in report["pareto"]] == [None, "middle", "all"]
     assert "Raw text is the line to beat" in (tmp_path / "report.html").read_text()
+    assert (tmp_path / "pareto.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_tasks_for_the_harness_are_written_instead(world, tmp_path):

@@ -2,6 +2,7 @@ import json
 from dataclasses import replace
 
 import pytest
+import torch
 
 from awareness_model.config import UserError
 from awareness_model.evaluation import latency, perplexity, run
@@ -102,6 +103,11 @@ def test_the_summary_is_made_of_the_lines(measured):
     assert remote["nll"]["own"] == pytest.approx(own)
     assert remote["S"]["value"] == pytest.approx(remote["nll"]["other"] - own)
     assert remote["S"]["ci"][0] <= remote["S"]["value"] <= remote["S"]["ci"][1]
+    assert set(found["by_package"]) == set(measured)
+    for name, one in found["by_package"].items():
+        remote_lines = [line for line in measured[name]["lines"] if "remote" in line["tokens"]]
+        assert one["lines"] == len(remote_lines)
+        assert one["S"]["ci"][0] <= one["S"]["value"] <= one["S"]["ci"][1]
     specific = remote["oracle_specificity"]["value"]
     assert specific == pytest.approx(remote["nll"]["own_minus"] - remote["nll"]["oracle"])
     assert set(found["classes"]["in_file"]["nll"]) == {"none", "text", "own", "other"}
@@ -170,20 +176,40 @@ def test_a_report_has_a_row_for_each_reader_and_says_what_is_missing(model, tmp_
     assert "torch" in kv["machine"]
 
 
-def test_cost_points_differ_by_dtype_and_placement(model, tmp_path, monkeypatch):
+def test_cost_points_vary_one_thing_at_a_time(model, tmp_path, monkeypatch):
     monkeypatch.setattr(run, "packages", lambda most: packages())
-    job = run.Job(
-        tmp_path, model, sizes=SIZES, dtypes=("float32", "int8"), placements=("all", "middle")
-    )
+    compared = {"dtypes": ("float32", "int8"), "placements": ("all", "middle"), "poolings": (1, 2)}
+    job = run.Job(tmp_path, model, sizes=SIZES, **compared)
     text, *points = run.evaluate(job, ["pareto"])["pareto"]
     assert text["bytes_per_token"] == pytest.approx(1.0)
-    cost = {(one["placement"], one["dtype"]): one["bytes_per_token"] for one in points}
+    assert set(text["nll"]) == {"none", "text"}
+    cost = {
+        (one["placement"], one["dtype"], one["pooling"]): one["bytes_per_token"] for one in points
+    }
     kv = 6 * 2 * 16 * 2
-    assert cost["all", "float32"] == kv * 4
-    assert cost["all", "int8"] == kv + 6 * 2 * 2 * 4
-    assert cost["middle", "float32"] == kv * 4 / 3
+    assert set(cost) == {
+        ("all", "float32", 1),
+        ("all", "int8", 1),
+        ("middle", "float32", 1),
+        ("all", "float32", 2),
+    }
+    assert cost["all", "float32", 1] == kv * 4
+    assert cost["all", "int8", 1] == kv + 6 * 2 * 2 * 4
+    assert cost["middle", "float32", 1] == kv * 4 / 3
+    assert cost["all", "float32", 2] == pytest.approx(kv * 2, rel=0.01)
     assert len({one["nll"]["own"] for one in points}) == 4
-    assert {one["layers"] for one in points} == {6, 2}
+    assert [one["layers"] for one in points] == [6, 6, 2, 6]
+    assert all(one["tokens"] and one["packages"] == 3 for one in points)
+
+
+def test_readers_that_share_what_is_encoded_read_the_same(model, lines):
+    pieces = list(lines[0].lines[0].reads["own"])
+    one, other = (load_reader(model, "cpu", dtype="int8") for _ in range(2))
+    one.encoded = other.encoded = {}
+    first, second = one.memory([pieces]), other.memory([pieces])
+    assert (one.encodes, other.encodes) == (len(pieces), 0)
+    assert torch.equal(first.keys, second.keys)
+    assert torch.equal(first.keys, load_reader(model, "cpu", dtype="int8").memory([pieces]).keys)
 
 
 def test_what_cannot_be_measured_is_the_users_error():
