@@ -11,7 +11,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup models demo ui test check format lint types imports secrets audit coverage bench
-.PHONY: prove clean-venv
+.PHONY: prove gpu-proof clean-venv
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -81,6 +81,7 @@ bench: setup models $(VENV)/.deepspeed ## Every benchmark: an hour and more
 	@$(BIN)/python -m tests.bench.router
 	@$(BIN)/python -m tests.bench.live
 	@$(BIN)/python -m tests.bench.kv_gap
+	@$(BIN)/python -m tests.bench.kv_step
 	@$(BIN)/python -m tests.bench.constant_cost
 	@$(BIN)/python -m tests.bench.reader
 	@$(BIN)/python -m tests.bench.throughput
@@ -88,6 +89,9 @@ bench: setup models $(VENV)/.deepspeed ## Every benchmark: an hour and more
 prove: setup ## Prove that training with memory teaches a small decoder to read it: minutes
 	@$(BIN)/python -m awareness_model.prove --jobs $(JOBS) --results results/prove.json \
 	  --plot results/prove.png
+
+gpu-proof: setup models ## On a GPU: prove, train the kv reader with its control and seeds, measure
+	@$(BIN)/python -m awareness_model.gpu_proof all --out outputs/gpu --model $(MODEL)
 
 clean-venv: ## Remove .venv
 	rm -rf $(VENV)
