@@ -174,7 +174,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--device", default=default_device())
     parser.add_argument("--documents", type=Path, required=True, help="EncodeDocument lines")
     parser.add_argument("--snapshots", type=Path, required=True, help="SnapshotRow lines")
-    parser.add_argument("--store", type=Path, required=True, help="the memory's folder")
+    parser.add_argument("--store", required=True, help="the memory's folder or URL")
     parser.add_argument("--layouts", nargs="+", choices=LAYOUTS, default=list(LAYOUTS))
     parser.add_argument("--forget", type=Path, help="repository ids, one a line: they go first")
     parser.add_argument("--report", type=Path, required=True, help="EncodeReport, written last")
@@ -188,7 +188,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             [int(line) for line in args.forget.read_text().split()] if args.forget else (),
         )
         encoder = EncoderConfig(model_name=args.model, device=args.device)
-        encode(job, encoder, MemoryConfig(path=str(args.store)))
+        encode(job, encoder, MemoryConfig(path=args.store))
     except (UserError, FileNotFoundError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

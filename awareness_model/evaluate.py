@@ -265,7 +265,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--documents", type=Path, nargs="+", required=True, help="EncodeDocument lines, for text"
     )
-    parser.add_argument("--store", type=Path, required=True, help="the memory's folder")
+    parser.add_argument("--store", required=True, help="the memory's folder or URL")
     parser.add_argument("--checkpoint", type=Path, help="a trained reader, for latent")
     parser.add_argument("--layouts", nargs="+", choices=LAYOUTS, default=list(LAYOUTS))
     parser.add_argument("--visible", type=int, default=4, help="documents visible per question")
@@ -281,7 +281,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         job = Job(
             items=list(read_rows(EvaluationItem, args.items)),
             texts=texts,
-            store=str(args.store),
+            store=args.store,
             checkpoint=args.checkpoint,
             layouts=args.layouts,
             model=args.model,

@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ class Place:
     folder: Path
     settings: Mapping[str, Any]
     """Everything that makes the output what it is, as plain JSON values."""
+    store: str = ""
+    """The URL of the bucket that has the truth (`store.py`); the folder is a copy then."""
 
     @property
     def fingerprint(self) -> str:
@@ -90,7 +93,8 @@ def place(settings: Settings, artifact: str, partition: str, identity: Mapping[s
     the source and the number of shards belong to every fingerprint."""
     folder = settings.paths.artifact(artifact) / settings.version / partition
     shared = {"source": settings.source.host, "shards": settings.shards}
-    return Place(artifact, settings.version, partition, folder, {**shared, **identity})
+    store = settings.paths.store
+    return Place(artifact, settings.version, partition, folder, {**shared, **identity}, store)
 
 
 def unit_records(here: Place) -> Iterator[Record]:
@@ -118,15 +122,20 @@ def read_record(path: Path) -> Record | None:
         UserError: the file is there but cannot be read as a record.
     """
     try:
-        found = json.loads(path.read_bytes())
-        result, run = found.pop("result"), found.pop("run")
-        counts = Counts(result["in"], result["out"], result["dropped"])
-        files = {name: (size, mark) for name, (size, mark) in result["files"].items()}
-        return Record(**found, counts=counts, files=files, extra=result["extra"], **run)
+        return parsed(path.read_bytes())
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} is damaged ({error}); remove it to redo that work") from None
+
+
+def parsed(text: bytes) -> Record:
+    """Return the record that a text is. Raises ValueError, KeyError or TypeError: it is none."""
+    found = json.loads(text)
+    result, run = found.pop("result"), found.pop("run")
+    counts = Counts(result["in"], result["out"], result["dropped"])
+    files = {name: (size, mark) for name, (size, mark) in result["files"].items()}
+    return Record(**found, counts=counts, files=files, extra=result["extra"], **run)
 
 
 @contextmanager
@@ -148,6 +157,15 @@ def whole(here: Place, record: Record) -> bool:
         if not path.is_file() or path.stat().st_size != size:
             return False
     return True
+
+
+def measure(path: Path) -> tuple[int, str]:
+    """Return the size in bytes and the blake2b-128 of a file."""
+    state = blake2b(digest_size=16)
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            state.update(block)
+    return path.stat().st_size, state.hexdigest()
 
 
 def result_of(record: Record) -> dict[str, Any]:

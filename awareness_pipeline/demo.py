@@ -31,7 +31,8 @@ def demo_settings(api_url: str, root: Path | None = None, version: str | None = 
         settings,
         version=version or settings.version,
         model=demo_model(),
-        paths=replace(settings.paths, root=root or settings.paths.root),
+        # Nor does it touch what others share.
+        paths=replace(settings.paths, root=root or settings.paths.root, store=""),
         source=Source(url=api_url, search_interval_s=SEARCH_INTERVAL_S),
         # A demo never spends money: the model on this machine answers.
         teacher=replace(settings.teacher, url="", key=""),
@@ -79,6 +80,7 @@ def environment_of(settings: Settings) -> dict[str, str]:
         "AWARENESS_REPOS_PATH": _absolute(paths.repos),
         "AWARENESS_OUTPUT_PATH": _absolute(paths.commits),
         "AWARENESS_DB_PATH": _database(paths),
+        "AWARENESS_STORE": paths.store,
         "AWARENESS_GITHUB_URL": source.url,
         "AWARENESS_SEARCH_INTERVAL_S": str(source.search_interval_s),
         "AWARENESS_LOCAL": _absolute(source.local),

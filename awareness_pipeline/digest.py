@@ -18,6 +18,7 @@ from typing import Any
 
 from awareness_model.schema import digest
 from awareness_pipeline.artifacts import read_record
+from awareness_pipeline.bucket import lance_options, opened
 from awareness_pipeline.catalog import Catalog
 from awareness_pipeline.config import Paths
 from awareness_pipeline.flow import FLOW
@@ -25,6 +26,7 @@ from awareness_pipeline.flow import FLOW
 BLOCK = 1 << 20
 LANCE_ROWS = 256
 """Rows of a Lance table held at a time; a row of memory may be megabytes."""
+MEMORY = "memory_shards"
 WRITTEN = "written"
 """The column of a memory's tables that tells when a row was written."""
 
@@ -56,6 +58,10 @@ def _artifact(paths: Paths, noun: str, version: str) -> dict[str, Any]:
             parts += [f"{name} {file_digest(path.parent / name)}" for name in sorted(record.files)]
     records = len(parts)
     parts += [f"{table.relative_to(folder)} {lance_digest(table)}" for table in _tables(folder)]
+    if paths.store and noun == MEMORY:
+        parts += [
+            f"{name} {lance_digest(table)}" for name, table in _tables_in_bucket(paths, version)
+        ]
     return {"digest": digest(*parts), "records": records}
 
 
@@ -81,12 +87,21 @@ def _tables(folder: Path) -> Iterator[Path]:
             yield path.parent
 
 
-def lance_digest(table: Path) -> str:
+def _tables_in_bucket(paths: Paths, version: str) -> Iterator[tuple[str, str]]:
+    """Yield name, as `_tables` has it, and URL of the Lance tables of a version's memory."""
+    home = f"{MEMORY}/{version}"
+    names = opened(paths.store).sizes(home)
+    found = {name.partition("/_versions/")[0] for name in names if "/_versions/" in name}
+    for name in sorted(found):
+        yield name, f"{paths.store}/{home}/{name}"
+
+
+def lance_digest(table: Path | str) -> str:
     """Return a digest of a Lance table's rows and column names; their order does not matter, nor
     when they were written."""
     import lance
 
-    found = lance.dataset(str(table))
+    found = lance.dataset(str(table), storage_options=lance_options(str(table)))
     columns = sorted({*found.schema.names} - {WRITTEN})
     rows: list[bytes] = []
     for batch in found.to_batches(columns=columns, batch_size=LANCE_ROWS):

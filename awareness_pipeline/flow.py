@@ -15,11 +15,14 @@ Everything an asset or a command does is here and in `stages/`, and runs without
 on disk only; each finds what is done and does the rest.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+from awareness_pipeline import store
 from awareness_pipeline.artifacts import Place, Record, place, unit_records
 from awareness_pipeline.catalog import Catalog
+from awareness_pipeline.catalog.workers import require_shared, turn
 from awareness_pipeline.config import Settings, UserError
 from awareness_pipeline.shards import at_work
 from awareness_pipeline.stages import (
@@ -113,7 +116,11 @@ def run_step(
     step = step_named(name)
     keys = step.partitions(settings) if partitions is None else tuple(partitions)
     with at_work(settings):
-        return _run_partitions(settings, step, keys)
+        if not settings.paths.store:
+            return _run_partitions(settings, step, keys)
+        require_shared(settings)
+        with store.copied(settings.paths):
+            return _run_partitions(settings, step, keys)
 
 
 def _run_partitions(settings: Settings, step: Step, keys: Sequence[str]) -> list[Record]:
@@ -124,10 +131,63 @@ def _run_partitions(settings: Settings, step: Step, keys: Sequence[str]) -> list
     for key in keys:
         here = place(settings, step.artifact, key, {})
         try:
-            records.append(step.run(settings, key))
+            with _at_hand(settings, step, here):
+                records.append(step.run(settings, key))
         finally:
             _note(settings, step, here, every=unknown)
     return records
+
+
+@contextmanager
+def _at_hand(settings: Settings, step: Step, here: Place) -> Iterator[None]:
+    """Where files are in a bucket: hold a partition, and bring what is worked on and read."""
+    if not here.store:
+        yield
+        return
+    file = here.folder.with_name(f".{here.partition}.lock")
+    with turn(settings, f"{here.artifact} {here.partition}", file, wait=False) as held:
+        if not held:
+            raise UserError(f"another worker is at {here.artifact} {here.partition}: let it end")
+        store.bring(here, own=True)
+        _bring_read(settings, step, here.partition)
+        yield
+
+
+def bring(settings: Settings, stages: Iterable[str], *, records: bool = False) -> int:
+    """Bring all partitions of some stages from the bucket into the root; return how many.
+
+    Args:
+        records: the partitions' records alone, which is what `stats` and `report` read.
+
+    Raises:
+        UserError: an unknown stage, no store, or a root that is no copy of it.
+    """
+    if not settings.paths.store:
+        raise UserError(
+            "there is no store to bring from: set AWARENESS_STORE to s3://BUCKET/PREFIX"
+        )
+    places = [
+        place(settings, step.artifact, key, {})
+        for step in map(step_named, stages)
+        for key in step.partitions(settings)
+    ]
+    with store.copied(settings.paths):
+        if records:
+            store.bring_records(places)
+        else:
+            for here in places:
+                store.bring(here)
+    return len(places)
+
+
+def _bring_read(settings: Settings, step: Step, partition: str) -> None:
+    """Bring what a partition of a step is made of from the bucket. Curation itself brings the packs
+    of clones, where it wants them."""
+    for artifact in step.upstream:
+        above = step_named(artifact)
+        same = step.partitioned_by and step.partitioned_by == above.partitioned_by
+        for key in (partition,) if same else above.partitions(settings):
+            store.bring(place(settings, artifact, key, {}), whole=step.name != "curate")
 
 
 def run_flow(settings: Settings, until: str = STAGES[-1], start: str = STAGES[0]) -> list[Record]:

@@ -15,10 +15,11 @@ import subprocess
 import sys
 import warnings
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from awareness_pipeline.config import UserError
 from awareness_pipeline.progress import bar, in_words, tell
@@ -26,6 +27,13 @@ from awareness_pipeline.progress import bar, in_words, tell
 PR_SET_PDEATHSIG = 1
 TAIL_LINES = 30
 PACKAGE = "awareness_model"
+DISK = {
+    errno.ENOSPC: "the disk is full: make room",
+    errno.EDQUOT: "the disk quota is used up: make room",
+    errno.EROFS: "the file system is read-only: mend that or choose another folder",
+}
+PROBE_BYTES = 1 << 16
+"""More than what a full disk may still have in its last block."""
 SECRETS = (
     "GITHUB_TOKEN",
     "GITHUB_TOKENS",
@@ -50,7 +58,7 @@ def run_model(entry: str, args: list[str], label: str, log: Path) -> None:
 
     Raises:
         UserError: the child ended with status 2 (the message is its `error:` line), was killed, or
-            found the disk full.
+            found the disk full or read-only.
         RuntimeError: it ended otherwise; the message holds the end of the log.
     """
     command = [sys.executable, "-m", f"{PACKAGE}.{entry}", *args]
@@ -137,9 +145,24 @@ def _raise(entry: str, status: int, log: Path) -> None:
             f"the {entry} process was ended by {name} (SIGKILL can mean too little memory): "
             "run the same command again, it goes on where it stopped"
         )
-    if any(os.strerror(errno.ENOSPC) in line for line in tail):
-        raise UserError(f"the disk is full: make room, then run again ({entry} goes on)")
+    if trouble := _disk_trouble(log.parent, tail):
+        raise UserError(f"{trouble}, then run again ({entry} goes on)")
     raise RuntimeError(f"{PACKAGE}.{entry} ended with {status}; its log ends:\n{''.join(tail)}")
+
+
+def _disk_trouble(folder: Path, tail: Collection[str]) -> str:
+    """Return what is wrong with the disk, if anything is. A full one does not take a child's last
+    words either, so where they tell nothing it is tried."""
+    for number, said in DISK.items():
+        if any(os.strerror(number) in line for line in tail):
+            return said
+    try:
+        with TemporaryFile(dir=folder) as file:
+            file.write(bytes(PROBE_BYTES))
+            file.flush()
+    except OSError as error:
+        return DISK.get(error.errno or 0, "")
+    return ""
 
 
 def _die_with_parent() -> None:

@@ -18,15 +18,16 @@ from collections.abc import Callable, Container, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+from awareness_pipeline import store
 from awareness_pipeline.artifacts import (
     Counts,
     Place,
     Record,
     fields_of,
+    measure,
     read_record,
     result_of,
     unit_records,
@@ -78,6 +79,7 @@ def run_units(
     label: str = "",
     order: Callable[[Unit], Any] | None = None,
     stop: Callable[[], None] | None = None,
+    extra: Mapping[str, Any] | None = None,
 ) -> Record:
     """Do what is not done yet, one unit after another (or `workers` at a time), and close.
 
@@ -89,6 +91,7 @@ def run_units(
         order: sort key of the work, by the unit's key otherwise; results do not depend on it.
         stop: called when the run is interrupted, to cut short what the workers have in hand. After
             a UserError they finish it.
+        extra: further results of the partition as a whole.
     """
     started = time.monotonic()
     units = sorted(units, key=order or (lambda unit: unit.key))
@@ -108,7 +111,15 @@ def run_units(
             raise
     seconds = time.monotonic() - started
     reasons = Counter(failed.values())
-    return close(here, units, fresh=len(todo), failed=reasons, stale=failed, seconds=seconds)
+    return close(
+        here,
+        units,
+        fresh=len(todo),
+        failed=reasons,
+        stale=failed,
+        extra=extra,
+        seconds=seconds,
+    )
 
 
 def _try(here: Place, unit: Unit, work: Callable[[Unit], Outcome]) -> str:
@@ -161,13 +172,15 @@ def finish_unit(
         settings=here.settings,
         inputs=dict(unit.inputs),
         counts=outcome.counts,
-        files={name: _measure(here.folder / name) for name in outcome.files},
+        files={name: measure(here.folder / name) for name in outcome.files},
         extra=dict(outcome.extra),
         seconds=seconds,
         fresh=1,
     )
     _note_attempt(here, unit.key, error)
     write_record(here.folder / f"{unit.key}.record.json", record)
+    if here.store:
+        store.publish(here, unit.key)
     return record
 
 
@@ -242,18 +255,23 @@ def close(
     )
     shutil.rmtree(here.scratch, ignore_errors=True)
     if before and not fresh and result_of(before) == result_of(record):
-        return Record(**{**fields_of(before), "fresh": 0})
-    write_record(here.folder / "record.json", record)
+        record = Record(**{**fields_of(before), "fresh": 0})
+    else:
+        write_record(here.folder / "record.json", record)
+    if here.store:
+        store.publish_partition(here)
     return record
 
 
 def forget(here: Place, keys: Iterable[str] | None = None) -> int:
     """Forget units (all, or those named), so that the next run redoes them. Returns how many."""
-    paths = list(here.folder.glob("*.record.json"))
-    chosen = [path for path in paths if keys is None or path.name.split(".")[0] in set(keys)]
-    for path in (*chosen, here.folder / "record.json"):
+    wanted = None if keys is None else set(keys)
+    gone = store.forget(here, wanted) if here.store else set[str]()
+    paths = {path.name.split(".")[0]: path for path in here.folder.glob("*.record.json")}
+    chosen = [key for key in paths if wanted is None or key in wanted]
+    for path in (*(paths[key] for key in chosen), here.folder / "record.json"):
         path.unlink(missing_ok=True)
-    return len(chosen)
+    return len(gone | set(chosen))
 
 
 def _refuse_drift(here: Place, record: Record) -> None:
@@ -284,11 +302,3 @@ def _sweep(here: Place, keys: set[str]) -> None:
     for leftover in here.folder.glob(".*.aside"):
         if leftover.is_file():
             leftover.unlink()
-
-
-def _measure(path: Path) -> tuple[int, str]:
-    state = blake2b(digest_size=16)
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            state.update(block)
-    return path.stat().st_size, state.hexdigest()

@@ -11,4 +11,8 @@ for name in DAGSTER_PG_PASSWORD PGPASSWORD GITHUB_TOKENS AWARENESS_TEACHER_KEY \
     export "$name=$value"
   fi
 done
+# An empty AWS_ENDPOINT_URL would be an endpoint.
+if [ -n "${S3_ENDPOINT:-}" ]; then
+  export AWS_ENDPOINT_URL="$S3_ENDPOINT"
+fi
 exec "$@"

@@ -18,12 +18,13 @@ ENV PATH=/opt/venv/bin:$PATH \
     PGPASSWORD_FILE=/run/secrets/postgres_password \
     GITHUB_TOKENS_FILE=/run/secrets/github_tokens \
     AWARENESS_TEACHER_KEY_FILE=/run/secrets/teacher_key \
-    AWARENESS_WEBHOOK_URL_FILE=/run/secrets/webhook_url
+    AWARENESS_WEBHOOK_URL_FILE=/run/secrets/webhook_url \
+    AWS_SHARED_CREDENTIALS_FILE=/run/secrets/aws_credentials
 # A new volume takes the owner of the folder it is mounted on. Dagster looks for the two folders in
 # its home even with telemetry off; the root is read-only when it runs.
 RUN groupadd --gid 10001 awareness \
  && useradd --uid 10001 --gid 10001 --no-create-home --shell /usr/sbin/nologin awareness \
- && install -d -o 10001 -g 10001 -m 0750 /app/data /app/models /app/logs \
+ && install -d -o 10001 -g 10001 -m 0750 /app/data /app/models /app/logs /app/copy \
  && install -d /app/dagster_home/logs /app/dagster_home/.logs_queue
 WORKDIR /app
 COPY --chmod=0555 docker/entrypoint.sh /usr/local/bin/entrypoint.sh

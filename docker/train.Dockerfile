@@ -23,13 +23,14 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/* \
  && groupadd --gid 10001 awareness \
  && useradd --uid 10001 --gid 10001 --no-create-home --shell /usr/sbin/nologin awareness \
- && install -d -o 10001 -g 10001 -m 0750 /app/data /app/models
+ && install -d -o 10001 -g 10001 -m 0750 /app/data /app/models /app/copy
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     HF_HUB_DISABLE_TELEMETRY=1 \
     DEVICE=cuda \
     HOME=/tmp \
     PGPASSWORD_FILE=/run/secrets/postgres_password \
+    AWS_SHARED_CREDENTIALS_FILE=/run/secrets/aws_credentials \
     WANDB_API_KEY_FILE=/run/secrets/wandb_key
 WORKDIR /app
 COPY --chmod=0555 docker/entrypoint.sh /usr/local/bin/entrypoint.sh

@@ -12,12 +12,15 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import cache, lru_cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, Insert, create_engine, event, text
 from sqlalchemy.dialects import postgresql, sqlite
@@ -31,6 +34,9 @@ from awareness_pipeline.locks import hold
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_S = 60
 """How long a process waits for another one's transaction on SQLite."""
+NO_ROOM = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_READONLY")
+"""How SQLite's names of errors begin on a disk that is full or read-only; what it says is less
+plain ("unable to open database file")."""
 NOT_OURS = ("42501", "25006")
 """PostgreSQL's codes for a missing privilege and for a read-only database; they come as classes
 that otherwise stand for mistakes in our SQL."""
@@ -44,7 +50,8 @@ def open_engine(url: str) -> Engine:
     """
     engine = _engine(_parsed(url))
     try:
-        _migrate(engine)
+        if not _is_current(engine):
+            _migrate(engine)
     except DatabaseError as error:
         engine.dispose()
         raise UserError(
@@ -68,15 +75,16 @@ def plain_errors() -> Iterator[None]:
         raise
 
 
-def alone(engine: Engine, name: str) -> AbstractContextManager[bool]:
+def alone(engine: Engine, name: str, *, wait: bool = False) -> AbstractContextManager[bool]:
     """Hold `name` while the block runs, against every other process on this database.
 
-    Gives False where another holds it. The hold ends with the process, however it ends. Limit: it
-    ends unseen when PostgreSQL restarts or ends the session.
+    Gives False where another holds it, unless it is to `wait` for that one's end. The hold ends
+    with the process, however it ends. Limit: it ends unseen when PostgreSQL restarts or ends the
+    session.
     """
     if engine.dialect.name == "postgresql":
-        return _alone_on_server(engine, name)
-    return _alone_on_file(engine.url.database, name)
+        return _alone_on_server(engine, name, wait)
+    return _alone_on_file(engine.url.database, name, wait)
 
 
 def in_turn(session: Session, name: str) -> None:
@@ -96,7 +104,7 @@ def insert_new(session: Session, table: type[DeclarativeBase]) -> Insert:
 
 
 @contextmanager
-def _alone_on_server(engine: Engine, name: str) -> Iterator[bool]:
+def _alone_on_server(engine: Engine, name: str, wait: bool) -> Iterator[bool]:
     with plain_errors():
         connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
     with connection:
@@ -105,19 +113,20 @@ def _alone_on_server(engine: Engine, name: str) -> Iterator[bool]:
         with plain_errors():
             # A machine that loses its power says no goodbye; the default is to wait two hours.
             connection.execute(text("SET tcp_keepalives_idle = 60"))
-            held = _lock(connection, "SELECT pg_try_advisory_lock(:key)", name)
+            ask = "pg_advisory_lock" if wait else "pg_try_advisory_lock"
+            held = _lock(connection, f"SELECT {ask}(:key)", name)
         yield held
 
 
 @contextmanager
-def _alone_on_file(database: str | None, name: str) -> Iterator[bool]:
+def _alone_on_file(database: str | None, name: str, wait: bool) -> Iterator[bool]:
     if not database or database == ":memory:":
         yield True
         return
     mark = blake2b(name.encode(), digest_size=8).hexdigest()
     with ExitStack() as stack:
         try:
-            held = stack.enter_context(hold(Path(f"{database}.{mark}.lock"), wait=False))
+            held = stack.enter_context(hold(Path(f"{database}.{mark}.lock"), wait=wait))
         except OSError as error:
             raise UserError(f"the catalog cannot be used: {error}") from None
         yield held
@@ -130,7 +139,10 @@ def _lock(connection: Connection, question: str, name: str) -> bool:
 
 
 def _first_line(error: DBAPIError) -> str:
-    return next(iter(str(error.orig).strip().splitlines()), type(error.orig).__name__)
+    said = next(iter(str(error.orig).strip().splitlines()), type(error.orig).__name__)
+    if getattr(error.orig, "sqlite_errorname", "").startswith(NO_ROOM):
+        said += " (is the disk full or read-only? mend that, then run the same command again)"
+    return said
 
 
 def _parsed(url: str) -> URL:
@@ -154,6 +166,21 @@ def _parsed(url: str) -> URL:
 
 
 def _engine(url: URL) -> Engine:
+    if url.get_backend_name() != "sqlite":
+        return _shared(url)
+    if not url.database or url.database == ":memory:":
+        return _sqlite(url)
+    try:
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot create the catalog's folder: {error}") from None
+    return _shared(url)
+
+
+@lru_cache(maxsize=8)
+def _shared(url: URL) -> Engine:
+    """Return the engine of a catalog: statements that it has compiled once are kept with it, while
+    its connections end when the catalog is closed."""
     if url.get_backend_name() == "sqlite":
         return _sqlite(url)
     try:
@@ -167,11 +194,6 @@ def _engine(url: URL) -> Engine:
 
 
 def _sqlite(url: URL) -> Engine:
-    if url.database:
-        try:
-            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(f"cannot create the catalog's folder: {error}") from None
     engine = create_engine(url, connect_args={"timeout": BUSY_S})
 
     @event.listens_for(engine, "connect")
@@ -201,6 +223,18 @@ def _into_wal(connection: sqlite3.Connection) -> None:
             if not busy or time.monotonic() > deadline:
                 raise
         time.sleep(0.01)
+
+
+@cache
+def _newest() -> str | None:
+    return ScriptDirectory(MIGRATIONS).get_current_head()
+
+
+def _is_current(engine: Engine) -> bool:
+    """Tell whether the schema is today's: a catalog is opened for every partition of a run."""
+    with engine.connect() as connection:
+        found = MigrationContext.configure(connection).get_current_revision()
+    return found is not None and found == _newest()
 
 
 def _migrate(

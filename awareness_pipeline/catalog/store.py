@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Select, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from awareness_pipeline.catalog.engine import alone, in_turn, open_engine, plain_errors
@@ -64,9 +64,10 @@ class Catalog:
         """Return what was asked of a host, and what is still to ask."""
         return Searches(self._session, host)
 
-    def alone(self, name: str) -> AbstractContextManager[bool]:
-        """Hold `name` against other processes on this catalog; False where another holds it."""
-        return alone(self._engine, name)
+    def alone(self, name: str, *, wait: bool = False) -> AbstractContextManager[bool]:
+        """Hold `name` against other processes on this catalog; False where another holds it, unless
+        it is to `wait` for that one's end."""
+        return alone(self._engine, name, wait=wait)
 
     def upsert(self, repositories: Iterable[Repository], *, listed: bool = False) -> int:
         """Store repositories that the host showed just now; known ones get new metadata.
@@ -131,32 +132,42 @@ class Catalog:
         *,
         language: str | None = None,
         under: Path | None = None,
+        shard: tuple[int, int] | None = None,
     ) -> list[Repository]:
         """Return a host's repositories by id; without opted-out and withdrawn ones.
 
         Args:
             language: only this one (any case).
             under: only repositories found below this local folder.
+            shard: only those of a shard: its number, and how many there are.
         """
-        query = select(RepositoryRow).where(
-            RepositoryRow.host == host, RepositoryRow.state.not_in(WITHDRAWN)
-        )
+        query = _handed_out(host, shard)
         if language is not None:
             query = query.where(func.lower(RepositoryRow.language) == language.lower())
+        rows = self._kept(host, query)
+        if under is not None:
+            folder = under.resolve()
+            rows = [row for row in rows if Path(row.local_path or "/").is_relative_to(folder)]
+        return rows
+
+    def namesakes(self, host: str) -> list[Repository]:
+        """Return a host's repositories whose name another one has too (any case), by id; without
+        opted-out and withdrawn ones."""
+        name = func.lower(RepositoryRow.full_name)
+        names = select(name).where(RepositoryRow.host == host).group_by(name)
+        return self._kept(host, _handed_out(host).where(name.in_(names.having(func.count() > 1))))
+
+    def _kept(self, host: str, query: Select[tuple[RepositoryRow]]) -> list[Repository]:
         with self._session() as session:
             refused = _refused(session, host)
             rows = [_repository(row) for row in session.scalars(query)]
-        kept = [
-            row
-            for row in rows
-            if not _names(row) & refused
-            and (under is None or Path(row.local_path or "/").is_relative_to(under.resolve()))
-        ]
+        kept = [row for row in rows if not _names(row) & refused] if refused else rows
         return sorted(kept, key=lambda row: row.repo_id)
 
-    def selected(self, host: str) -> set[int]:
-        """Return the ids of what is to be cloned; opted-out and withdrawn ones are among them."""
-        query = select(RepositoryRow.repo_id).where(RepositoryRow.host == host)
+    def selected(self, host: str, shard: tuple[int, int] | None = None) -> set[int]:
+        """Return the ids of what is to be cloned, in all or in a shard; opted-out and withdrawn
+        ones are among them."""
+        query = select(RepositoryRow.repo_id).where(RepositoryRow.host == host, *_of_shard(shard))
         with self._session() as session:
             return set(session.scalars(query.where(RepositoryRow.selected)))
 
@@ -266,6 +277,17 @@ class Catalog:
                 for row in session.scalars(query)
             ]
         return [{k: v for k, v in row.items() if k != "local_path"} for row in found]
+
+
+def _handed_out(host: str, shard: tuple[int, int] | None = None) -> Select[tuple[RepositoryRow]]:
+    return select(RepositoryRow).where(
+        RepositoryRow.host == host, RepositoryRow.state.not_in(WITHDRAWN), *_of_shard(shard)
+    )
+
+
+def _of_shard(shard: tuple[int, int] | None) -> list[ColumnElement[bool]]:
+    """Return the condition that `records.shard_of` puts a repository into a shard."""
+    return [RepositoryRow.repo_id % shard[1] == shard[0]] if shard else []
 
 
 def _batches(ids: Sequence[int]) -> Iterator[Sequence[int]]:

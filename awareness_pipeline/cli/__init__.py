@@ -4,7 +4,7 @@
     consent  opt-out
     learn    tasks, traces, audit, encode, eval
     training train, checkpoint
-    parts    run, retry, reshard
+    parts    run, retry, reshard, bring
     look     stats, report, ledger, digest, doctor
     measures metrics, plan
     export   export
@@ -73,7 +73,12 @@ PANELS: dict[str, dict[str, Callable[..., None]]] = {
         "serve": memory.serve,
     },
     "All of it": {"demo": serve.demo, "full": data.full, "ui": serve.ui},
-    "Parts of it": {"run": parts.run, "retry": parts.retry, "reshard": parts.reshard},
+    "Parts of it": {
+        "run": parts.run,
+        "retry": parts.retry,
+        "reshard": parts.reshard,
+        "bring": parts.bring,
+    },
     "What is there": {
         "stats": look.stats,
         "plan": measures.plan,

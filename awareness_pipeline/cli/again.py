@@ -4,6 +4,7 @@ Forgotten units are redone in place by the next run. Failed ones need no forgett
 never finished: it is enough to run the partitions that hold them.
 """
 
+from awareness_pipeline import store
 from awareness_pipeline.artifacts import Record, place, read_record
 from awareness_pipeline.catalog import Catalog
 from awareness_pipeline.config import Settings, UserError
@@ -39,6 +40,8 @@ def unfinished(settings: Settings, stage: str, *, every: bool = False) -> tuple[
     """
     step = step_named(stage)
     keys = step.partitions(settings)
+    if settings.paths.store:
+        store.bring_records(place(settings, step.artifact, key, {}) for key in keys)
     if every and step.partitioned_by:
         return keys
     records = {

@@ -82,6 +82,30 @@ def retry(
     work.tell(settings, told, as_machine=as_json)
 
 
+def bring(
+    stages: Annotated[
+        list[str] | None, typer.Argument(help="Stages, or what they leave; none: all of them.")
+    ] = None,
+    records: Annotated[
+        bool, typer.Option("--records", help="Only what `stats` and `report` read, without data.")
+    ] = False,
+    recipe: Recipe = None,
+    version: Version = None,
+    root: Root = None,
+) -> None:
+    """Bring what workers left in the store (AWARENESS_STORE) into a folder, to look at or export.
+
+    What the folder has already is not brought again.
+    """
+    from awareness_pipeline import flow
+
+    settings = settings_of(recipe, version, root)
+    number = flow.bring(settings, stages or flow.STAGES, records=records)
+    print(
+        f"{number:,} partitions are below {settings.paths.root} as {settings.paths.store} has them"
+    )
+
+
 def reshard(
     shards: Annotated[int, typer.Argument(help="So many from now on.", min=1)],
     recipe: Recipe = None,
@@ -103,6 +127,11 @@ def resharded(settings: Settings, shards: int) -> int:
     from awareness_pipeline.flow import FLOW
     from awareness_pipeline.stages.curate import FACTS
 
+    if settings.paths.store:
+        raise UserError(
+            "shards are moved in a folder, not in a store: begin a new --version with another "
+            "AWARENESS_SHARDS"
+        )
     sharded = [step.artifact for step in FLOW if step.partitioned_by == "shard"]
     others = [step.artifact for step in FLOW if step.partitioned_by != "shard"]
     return moving.reshard(settings, shards, [*sharded, FACTS], others)

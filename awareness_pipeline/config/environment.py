@@ -41,6 +41,7 @@ def load(recipe: str | None = None, env: Mapping[str, str] | None = None) -> Set
             repos=_path(env, "AWARENESS_REPOS_PATH"),
             commits=_path(env, "AWARENESS_OUTPUT_PATH"),
             database=env.get("AWARENESS_DB_PATH") or "",
+            store=_store(env),
         ),
         source=Source(
             url=(env.get("AWARENESS_GITHUB_URL") or GITHUB).rstrip("/"),
@@ -63,6 +64,14 @@ def _environment() -> dict[str, str]:
 
 def _path(env: Mapping[str, str], name: str) -> Path | None:
     return Path(env[name]) if env.get(name) else None
+
+
+def _store(env: Mapping[str, str]) -> str:
+    """Return the URL of the store. Credentials have no place in it, so it is not repeated."""
+    said = (env.get("AWARENESS_STORE") or "").rstrip("/")
+    if said and not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]*(/[\w.=-]*\w[\w.=-]*)*", said, re.ASCII):
+        raise UserError("AWARENESS_STORE must be s3://BUCKET or s3://BUCKET/PREFIX, nothing else")
+    return said
 
 
 def _tokens(env: Mapping[str, str]) -> tuple[str, ...]:

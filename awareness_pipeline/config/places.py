@@ -25,11 +25,18 @@ class Paths:
     """Replaces `<root>/commits`."""
     database: str = field(default="", repr=False)
     """SQLite path or PostgreSQL URL, which may hold a password; empty: `<root>/crawl_state.db`."""
+    store: str = ""
+    """`s3://BUCKET/PREFIX`, where the truth is and `root` a worker's own copy; empty: `root` is."""
 
     def artifact(self, name: str) -> Path:
         """Return the folder that holds every version of an artifact."""
         moved = {"clones": self.repos, "commits": self.commits}.get(name)
         return moved or self.root / name
+
+    def memory(self, version: str) -> str:
+        """Return the folder or URL of a version's memory, which the model package reads itself."""
+        home = self.store or str(self.root)
+        return f"{home}/memory_shards/{version}/store"
 
     @property
     def database_url(self) -> str:

@@ -22,7 +22,18 @@ from awareness_pipeline.curation.corpus import Member, load
 from awareness_pipeline.curation.splits import read_ledger, sides, write_ledger
 from awareness_pipeline.curation.verdicts import Verdict, compare, read_verdicts, write_verdicts
 
-__all__ = ["Index"]
+__all__ = ["LEDGER", "STATE", "VERDICTS", "Index", "stat_of"]
+
+LEDGER, VERDICTS, STATE = "sides.json", ".verdicts", "state.json"
+
+
+def stat_of(path: Path) -> str:
+    """Return what changes whenever a file is replaced; empty where there is none."""
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        return ""
+    return f"{stat.st_ino} {stat.st_size} {stat.st_mtime_ns}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +49,9 @@ class Index:
     """Records of partitions: when none of them changed, nothing is new."""
     compared: tuple[Path, ...]
     """Those of them whose units are compared."""
+    mark: Callable[[Path], str] = stat_of
+    """What tells one state of a file from the next; of its time and size alone, unless files are
+    copied between machines."""
 
     @property
     def is_current(self) -> bool:
@@ -65,6 +79,10 @@ class Index:
         """Return what is said of the repositories of a shard."""
         return read_verdicts(self._folder, partition)
 
+    def said_of(self, partition: str) -> tuple[Path, ...]:
+        """Return the files that hold what is said of a shard."""
+        return tuple(self._folder / f"{partition}.{kind}" for kind in ("json", "parquet"))
+
     def _compare(self, members: Sequence[Member], may_draw_anew: Callable[[], None]) -> None:
         fraction, given = read_ledger(self._ledger)
         if fraction not in (None, self.settings.held_out_fraction):
@@ -82,15 +100,15 @@ class Index:
 
     @property
     def _folder(self) -> Path:
-        return self.home / ".verdicts"
+        return self.home / VERDICTS
 
     @property
     def _ledger(self) -> Path:
-        return self.home / "sides.json"
+        return self.home / LEDGER
 
     @property
     def _state_file(self) -> Path:
-        return self._folder / "state.json"
+        return self._folder / STATE
 
     def _state(self) -> dict[str, str]:
         try:
@@ -100,21 +118,12 @@ class Index:
         return found
 
     def _seen(self) -> str:
-        return digest(self.fingerprint, *map(_stat, self.watched), self._sides())
+        return digest(self.fingerprint, *map(self.mark, self.watched), self._sides())
 
     def _sides(self) -> str:
-        return _stat(self._ledger)
+        return self.mark(self._ledger)
 
     def _content(self) -> str:
         records = [read_record(path) for path in self.compared]
         inputs = [json.dumps(dict(one.inputs), sort_keys=True) if one else "" for one in records]
         return digest(self.fingerprint, *inputs)
-
-
-def _stat(path: Path) -> str:
-    """Return what changes whenever a file is replaced; empty where there is none."""
-    try:
-        stat = path.stat()
-    except FileNotFoundError:
-        return ""
-    return f"{stat.st_ino} {stat.st_size} {stat.st_mtime_ns}"

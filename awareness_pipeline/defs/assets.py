@@ -198,7 +198,10 @@ def _asset(step: flow.Step, card: Card, settings: Settings, allowed: Bounds) -> 
 
 
 def _folder(step: flow.Step, settings: Settings) -> str:
-    return str(settings.paths.artifact(step.artifact).absolute())
+    paths = settings.paths
+    if paths.store:
+        return f"{paths.store}/{step.artifact}"
+    return str(paths.artifact(step.artifact).absolute())
 
 
 def _data_version(records: Sequence[Record]) -> str:

@@ -13,9 +13,11 @@ only grew are not counted.
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from awareness_pipeline import store
+from awareness_pipeline.artifacts import place, read_record
 from awareness_pipeline.catalog import Catalog
 from awareness_pipeline.config import Settings, UserError
 
@@ -76,11 +78,23 @@ def _hours(said: str) -> tuple[int, int]:
     return opens, closes
 
 
+def _cloned(settings: Settings) -> Iterator[str]:
+    """Yield the keys of the units of clones: in a store, as its finished partitions name them."""
+    home = settings.paths.artifact("clones") / settings.version
+    if not settings.paths.store:
+        yield from (path.name.split(".")[0] for path in home.glob("*/*.record.json"))
+        return
+    places = [place(settings, "clones", key, {}) for key in settings.shard_keys]
+    store.bring_records(places)
+    for here in places:
+        if record := read_record(here.folder / "record.json"):
+            yield from record.inputs
+
+
 def waiting(settings: Settings) -> Waiting:
     """Return what is chosen to be cloned and has no record of a clone yet."""
     host = settings.source.host
-    home = settings.paths.artifact("clones") / settings.version
-    done = {int(path.name.split(".")[0]) for path in home.glob("*/*.record.json")}
+    done = set(map(int, _cloned(settings)))
     with Catalog(settings.paths.database_url) as catalog:
         chosen = catalog.selected(host) - done
         rows = [row for row in catalog.repositories(host) if row.repo_id in chosen]

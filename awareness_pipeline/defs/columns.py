@@ -1,7 +1,8 @@
 """The columns of what each asset holds, as Dagster shows them: names, types and meanings.
 
 Read off the row classes, whose attribute docstrings are the descriptions, so the page can't differ
-from the code. Artifacts that are no tables show what a row of theirs tells.
+from the code; what these leave to the name is said as the card of an export says it. Artifacts that
+are no tables show what a row of theirs tells.
 """
 
 import ast
@@ -17,6 +18,7 @@ import dagster as dg
 
 from awareness_model.schema import traces
 from awareness_pipeline import records
+from awareness_pipeline.export.notes import NOTES
 
 ROWS: dict[str, tuple[ModuleType, type]] = {
     "repositories": (records, records.Repository),
@@ -71,6 +73,24 @@ TOLD: dict[str, dict[str, tuple[str, str]]] = {
     },
 }
 
+EXPORTED = {
+    "repositories": "repositories",
+    "commits": "commits",
+    "curated_commits": "commits",
+    "task_prompts": "tasks",
+    "teacher_traces": "traces",
+}
+"""What an artifact is called in an export, whose notes hold for it too."""
+OWN = {
+    "message": "as it was committed",
+    "diff": "unified diff to the parent, as git prints it; a merge has none unless it is asked for",
+    "prompt": "the task, as text",
+    "keep": "whether the commit goes on",
+    "split": "`train` or `held_out`; a repository's side never moves",
+    "style": "how the task is put: `issue`, `imperative`, `terse`, or `message`",
+}
+"""Columns that an export lacks, or writes otherwise: there, secrets are replaced."""
+
 _MEANING = re.compile(r"- `(\w+)`: (.*?)(?= - `|$)")
 
 
@@ -82,7 +102,11 @@ def columns_of(artifact: str) -> dg.TableSchema:
         told = _of_traces()
     else:
         told = TOLD[artifact]
-    columns = [dg.TableColumn(name, kind, said or None) for name, (kind, said) in told.items()]
+    notes = NOTES.get(EXPORTED.get(artifact, ""), {})
+    columns = [
+        dg.TableColumn(name, kind, said or OWN.get(name) or notes.get(name))
+        for name, (kind, said) in told.items()
+    ]
     return dg.TableSchema(columns)
 
 

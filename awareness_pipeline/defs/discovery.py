@@ -17,6 +17,7 @@ import dagster as dg
 
 from awareness_pipeline.catalog import Catalog
 from awareness_pipeline.config import Settings
+from awareness_pipeline.defs.drawn import drawn
 from awareness_pipeline.defs.pictures import Metadata
 from awareness_pipeline.github.sampling import BANDS, band_of
 from awareness_pipeline.report.coverage import Asking, TierProgress, askings, by_tier, wanted
@@ -52,7 +53,7 @@ def of_run(settings: Settings, languages: Sequence[str]) -> Mapping[str, Metadat
             "found": dg.MetadataValue.int(stored.get(language, 0)),
             **_passes([one for one in found if one.language == language]),
             "progress by tier": tiers,
-            **_stars(stars[language]),
+            **_stars(settings, language, stars[language]),
         }
         for language in languages
     }
@@ -92,17 +93,15 @@ def _numbers(one: Asking) -> dict[str, dg.MetadataValue]:
     return {**shown, "calls per repository": each}
 
 
-def _stars(bands: Mapping[int, int]) -> Metadata:
+def _stars(settings: Settings, language: str, bands: Mapping[int, int]) -> Metadata:
     """Return how many repositories lie in each band of stars, as a picture and as a table."""
     if not bands:
         return {}
-    from awareness_pipeline.report import plots
-
     numbers = [bands.get(band, 0) for band in range(len(BAND_NAMES))]
     rows = zip(BAND_NAMES, numbers, strict=True)
     columns = [dg.TableColumn("stars", "string"), dg.TableColumn("repositories", "int")]
     return {
-        "stars": dg.MetadataValue.md(f"![]({plots.stars(BAND_NAMES, numbers)})"),
+        "stars": drawn(settings, "repositories", language, "stars", BAND_NAMES, numbers),
         "stars by band": dg.MetadataValue.table(
             [dg.TableRecord({"stars": band, "repositories": number}) for band, number in rows],
             dg.TableSchema(columns),

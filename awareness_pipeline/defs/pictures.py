@@ -22,6 +22,7 @@ import dagster as dg
 from awareness_model.schema import READINGS
 from awareness_pipeline.artifacts import Record, upstream_records
 from awareness_pipeline.config import Settings
+from awareness_pipeline.defs.drawn import drawn
 from awareness_pipeline.evidence.verdicts import label
 from awareness_pipeline.report import evaluation_of
 from awareness_pipeline.report.evidence import intervals
@@ -39,15 +40,13 @@ def of_clones(settings: Settings, record: Record) -> Metadata:
     """Return why repositories are not cloned: for good, or now."""
     if not record.counts.dropped:
         return {}
-    from awareness_pipeline.report import plots
-
     classes = {
         reason.removeprefix(FAILED) + (" (to be tried again)" if FAILED in reason else ""): number
         for reason, number in _most_first(record.counts.dropped).items()
     }
     return {
         "failures by class": table(classes, "class", "repositories"),
-        "failures by class, drawn": _picture(plots.ranked(classes, "repositories")),
+        "failures by class, drawn": _picture(settings, record, "ranked", classes, "repositories"),
     }
 
 
@@ -56,14 +55,12 @@ def of_commits(settings: Settings, record: Record) -> Metadata:
     languages, labels, sizes = _extracted(settings, record.partition)
     if not languages:
         return {}
-    from awareness_pipeline.report import plots
-
     shown = {"commits by language": table(_at_most(languages), "language", "commits")}
     if labels:
         shown["commits by label"] = table(_most_first(labels), "label", "commits")
     if sizes:
-        drawn = plots.classes(sizes, "size of the diff, each class from the one before", "commits")
-        shown["sizes of diffs"] = _picture(drawn)
+        said = ("size of the diff, each class from the one before", "commits")
+        shown["sizes of diffs"] = _picture(settings, record, "classes", sizes, *said)
     return shown
 
 
@@ -72,13 +69,13 @@ def of_curated(settings: Settings, record: Record) -> Metadata:
     counts = record.counts
     if not counts.rows_in:
         return {}
-    from awareness_pipeline.report import plots
-
     reasons = _most_first(counts.dropped)
     rows = {"in": counts.rows_in, **reasons, "out": counts.rows_out}
     return {
         "funnel": table(rows, "step", "commits"),
-        "funnel, drawn": _picture(plots.dropped(counts.rows_in, reasons, counts.rows_out)),
+        "funnel, drawn": _picture(
+            settings, record, "dropped", counts.rows_in, reasons, counts.rows_out
+        ),
     }
 
 
@@ -88,7 +85,6 @@ def of_prompts(settings: Settings, record: Record) -> Metadata:
     found = funnels(settings.paths, settings.version, [record.partition])
     if not found:
         return {}
-    from awareness_pipeline.report import plots
     from awareness_pipeline.report.prompts import write_samples
 
     page = write_samples(settings.paths, settings.version, record.partition)
@@ -98,7 +94,7 @@ def of_prompts(settings: Settings, record: Record) -> Metadata:
         },
         **{f"share: {name}": _number(_share(one)) for name, one in found.items()},
         "funnel": _steps(found),
-        "funnel, drawn": _picture(plots.steps(found)),
+        "funnel, drawn": _picture(settings, record, "steps", found),
         "random samples": dg.MetadataValue.path(str(page.absolute())),
     }
 
@@ -110,12 +106,10 @@ def of_evidence(settings: Settings, record: Record) -> Metadata:
     measured = {label(one): one["D"] for one in found.get("measures", ()) if one["D"] is not None}
     if not measured:
         return {}
-    from awareness_pipeline.report import plots
-
-    drawn = intervals(found)
+    wide = intervals(found)
     return {
         **{f"D: {name}": _number(value) for name, value in measured.items()},
-        **({"differences": _picture(plots.differences(drawn))} if drawn else {}),
+        **({"differences": _picture(settings, record, "differences", wide)} if wide else {}),
         "not clear of 0": dg.MetadataValue.md("\n".join(f"- {one}" for one in found["unclear"])),
     }
 
@@ -125,13 +119,11 @@ def of_training(settings: Settings, record: Record) -> Metadata:
     curve = training_curve(settings.paths, settings.version)
     if curve is None:
         return {}
-    from awareness_pipeline.report import plots
-
     last = {f"final {name}": values[-1] for name, values in curve.losses.items()}
     return {
         **{name: _number(value) for name, value in last.items()},
         "steps": dg.MetadataValue.int(curve.steps[-1]),
-        "loss curve": _picture(plots.training(curve.steps, curve.losses)),
+        "loss curve": _picture(settings, record, "training", curve.steps, curve.losses),
     }
 
 
@@ -141,13 +133,11 @@ def of_evaluation(settings: Settings, record: Record) -> Metadata:
     layouts = [name for name in READINGS if found and name in found]
     if not found or not layouts:
         return {}
-    from awareness_pipeline.report import plots
-
     nll = {layout: found[layout]["nll"] for layout in layouts}
     numbers = {name: value for layout in layouts for name, value in _numbers(layout, found)}
     return {
         **{name: _number(value) for name, value in numbers.items()},
-        "NLL by condition": _picture(plots.conditions(nll)),
+        "NLL by condition": _picture(settings, record, "conditions", nll),
     }
 
 
@@ -229,5 +219,5 @@ def _number(value: float) -> dg.MetadataValue:
     return dg.MetadataValue.float(round(value, 4))
 
 
-def _picture(uri: str) -> dg.MetadataValue:
-    return dg.MetadataValue.md(f"![]({uri})")
+def _picture(settings: Settings, record: Record, plot: str, *given: Any) -> dg.MetadataValue:
+    return drawn(settings, record.artifact, record.partition, plot, *given)

@@ -19,6 +19,8 @@ from awareness_pipeline.teacher.books import ledger_folder
 from awareness_pipeline.teacher.ledger import account
 
 UNITS_DONE = "units done now"
+ASKING = ("reverse", "distil")
+"""The stages that ask a teacher, and so have lines in the ledger."""
 
 
 def metadata_of(record: Record, settings: Settings, *, detailed: bool = True) -> Metadata:
@@ -51,6 +53,8 @@ def metadata_of(record: Record, settings: Settings, *, detailed: bool = True) ->
 def _cost(record: Record, settings: Settings) -> Metadata:
     """Return what a stage's answers cost so far, over all runs and shards: the ledger's sums."""
     stage = step_named(record.artifact).name
+    if stage not in ASKING:
+        return {}
     spent = [one for one in account(ledger_folder(settings)) if one.stage == stage]
     if not spent:
         return {}

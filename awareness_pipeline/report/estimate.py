@@ -67,7 +67,7 @@ def planned(settings: Settings, target: int, known: Mapping[str, Figure] | None 
         for what in UNITS
         if any(line.what == what for line in lines)
     )
-    return Plan(target, lines, totals, unknown, tuple(_assumptions(settings, known)))
+    return Plan(target, lines, totals, unknown, tuple(_assumptions(settings, target, known)))
 
 
 def _total(what: str, lines: list[Line]) -> Line:
@@ -85,11 +85,12 @@ def _lines(settings: Settings, target: int, known: Mapping[str, Figure]) -> Iter
     for what, stage, name in (
         ("disk", "extract", "commit bytes"),
         ("time", "curate", "curate seconds"),
-        ("time", "encode", "encode seconds"),
-        ("disk", "encode", "memory bytes"),
     ):
         if one := known.get(name):
             yield _line(what, stage, one.times(target))
+    for what, name in (("time", "encode seconds"), ("disk", "memory bytes")):
+        if one := known.get(name):
+            yield _line(what, "encode", _between(one, _encoded(settings, target, known)))
     if one := known.get("extract seconds"):
         yield _line("time", "extract", one.times(target / settings.extract.workers))
     for stage, answers in _answers(settings, target, known).items():
@@ -110,6 +111,14 @@ def _cloning(settings: Settings, target: int, known: Mapping[str, Figure]) -> It
         low, high = size.low * target / per_second[0], size.high * target / per_second[1]
         source = f"{size.source}, {SLOW_MBIT:.0f} to {FAST_MBIT:.0f} Mbit/s assumed"
         yield Line("time", "clone", "s", low, (low * high) ** 0.5, high, source)
+
+
+def _encoded(settings: Settings, target: int, known: Mapping[str, Figure]) -> tuple[float, float]:
+    """Return the least and most repositories that are encoded: those held out, and of the others
+    as many as have traces."""
+    held_out = settings.curate.held_out_fraction * target
+    _, traces = _answers(settings, target, known)["distil"]
+    return held_out, held_out + min(target - held_out, traces)
 
 
 def _answers(
@@ -160,7 +169,7 @@ def _line(what: str, stage: str, one: Figure) -> Line:
     return Line(what, stage, UNITS[what], one.low, one.mean, one.high, one.source)
 
 
-def _assumptions(settings: Settings, known: Mapping[str, Figure]) -> Iterator[str]:
+def _assumptions(settings: Settings, target: int, known: Mapping[str, Figure]) -> Iterator[str]:
     tokens = len(settings.source.tokens)
     yield (
         f"one search every {search_interval_s(settings):g} s "
@@ -169,6 +178,11 @@ def _assumptions(settings: Settings, known: Mapping[str, Figure]) -> Iterator[st
     yield (
         f"{settings.clone.concurrency} clones and {settings.extract.workers} extractions at a "
         "time, all else one at a time on one machine, stages one after another"
+    )
+    least, most = _encoded(settings, target, known)
+    yield (
+        f"{least:,.0f} to {most:,.0f} repositories are encoded: those held out, and those with "
+        f"traces; at most {settings.encode.max_repository_tokens:,} tokens of each"
     )
     reverse, distil = settings.reverse, settings.distil
     yield (
@@ -181,10 +195,10 @@ def _assumptions(settings: Settings, known: Mapping[str, Figure]) -> Iterator[st
         yield "the model on this machine answers, or no price is set: no money"
     if any(one.source.startswith("results/") for one in known.values()):
         yield (
-            "times from results/ are those of two CPU cores and a model of 135M; memory counts "
-            "at the most that the settings take of a repository: measure a pilot on your machine"
+            "times from results/ are those of CPU cores and a model of 135M, which says nothing of "
+            "a GPU: measure a pilot on your machine"
         )
-    few = sorted({one.source for one in known.values() if one.n < 30})
+    few = sorted({name for one in known.values() if one.n < 30 for name in one.source.split(", ")})
     if few:
         yield f"fewer than 30 measurements stand behind figures of {', '.join(few)}: rough"
     yield "repositories of the target are like those measured; large ones are rare and dear"

@@ -27,7 +27,7 @@ from awareness_pipeline.teacher.books import ledger_folder
 from awareness_pipeline.teacher.ledger import account
 
 RESULTS = PROJECT / "results"
-DEMO = "demo.json"
+DEMO, SAMPLE = "demo.json", "repositories.json"
 PER_REPOSITORY = (
     "search calls",
     "clone bytes",
@@ -36,10 +36,11 @@ PER_REPOSITORY = (
     "commit bytes",
     "extract seconds",
     "curate seconds",
-    "encode seconds",
-    "memory bytes",
 )
 """Figures of one repository."""
+PER_ENCODED = ("tree tokens", "encode seconds", "memory bytes")
+"""Figures of one repository that is encoded: not all are."""
+PER_TOKEN = ("encode seconds a token",)
 PER_ANSWER = tuple(
     f"{stage} {what}"
     for stage in ("reverse", "distil")
@@ -80,14 +81,11 @@ def figure(values: Sequence[float], source: str) -> Figure:
 def rates(settings: Settings) -> dict[str, Figure]:
     """Return every figure that is known: of the version at hand, else as committed."""
     usual = {name: _to_size(name, one, settings) for name, one in committed().items()}
-    return {**usual, **of_version(settings)}
+    return {**usual, **_encoding(settings, usual), **of_version(settings)}
 
 
 def _to_size(name: str, one: Figure, settings: Settings) -> Figure:
-    """Return a figure of the demo at the sizes of these settings, where time goes by them.
-
-    Encoding goes by the tokens of a repository, of which the settings only bound how many count.
-    """
+    """Return a figure of the demo at the sizes of these settings, where time goes by them."""
     small = demo()
     factor = {
         "audit seconds": settings.audit.max_commits / small.audit.max_commits,
@@ -98,11 +96,19 @@ def _to_size(name: str, one: Figure, settings: Settings) -> Figure:
     }.get(name)
     if one.source != f"results/{DEMO}":
         return one
-    if name == "encode seconds":
-        most = settings.encode.max_repository_tokens / small.encode.max_repository_tokens
-        high = one.high * max(1.0, most)
-        return Figure(one.low, sqrt(one.low * high), high, one.n, one.source)
     return one.times(factor) if factor else one
+
+
+def _encoding(settings: Settings, known: Mapping[str, Figure]) -> dict[str, Figure]:
+    """Return the seconds that encoding a repository takes: the tokens of real trees, up to the
+    bound of the settings, at the encoder's measured rate."""
+    path, a_token = RESULTS / SAMPLE, known.get("encode seconds a token")
+    if not a_token or not path.is_file():
+        return {}
+    most = settings.encode.max_repository_tokens
+    rows = json.loads(path.read_bytes())["repositories"]
+    tokens = figure([min(row["tree tokens"], most) for row in rows], f"results/{SAMPLE}")
+    return {"tree tokens": tokens, "encode seconds": _product(a_token, tokens)}
 
 
 def of_version(settings: Settings) -> dict[str, Figure]:
@@ -222,13 +228,16 @@ def _extraction(result: Mapping[str, Any], source: str) -> Iterator[tuple[str, F
     yield "extract seconds a commit", figure([1 / one for one in found], source)
 
 
+def _encoder(result: Mapping[str, Any], source: str) -> Iterator[tuple[str, Figure]]:
+    """The decoder of 135M reading chunk after chunk: seconds of one core."""
+    yield "encode seconds a token", figure([1 / result["batches"]["1"]["tokens_per_cpu_s"]], source)
+
+
 def _demo(result: Mapping[str, Any], source: str) -> Iterator[tuple[str, Figure]]:
     """One run of the demo: 24 small repositories, a model of 135M on two cores."""
     stages = {one["name"]: one for one in result["report"]["stages"]}
-    repositories = stages["clone"]["out"]
     curated = stages["curate"]["seconds"] / stages["curate"]["in"]
     yield "curate seconds a commit", figure([curated], source)
-    yield "encode seconds", figure([stages["encode"]["seconds"] / repositories], source)
     prompts = result["report"]["prompts"]
     asked = sum(one["answered"] for style, one in prompts.items() if style != "message")
     yield "reverse seconds", figure([stages["reverse"]["seconds"] / asked], source)
@@ -239,7 +248,8 @@ def _demo(result: Mapping[str, Any], source: str) -> Iterator[tuple[str, Figure]
 
 _READ: Mapping[str, Callable[[Any, str], Iterable[tuple[str, Figure]]]] = {
     "discovery_cost.json": _discovery,
-    "repositories.json": _sample,
+    SAMPLE: _sample,
+    "encoder.json": _encoder,
     "extract.json": _extraction,
     DEMO: _demo,
 }

@@ -8,16 +8,18 @@ is left is open and failed units at that rate, one process working: n processes 
 
 Discovery is not timed by units: what is left of it is calls at the pace between two searches.
 
-Limits: before a partition of reverse, distil or encode has been run once, every repository upstream
-counts as open in it, of which some will need nothing; once it has been run, what came upstream
-later is not counted until the next run. A stage that asks in batches shows no unit before its first
-batch ends.
+Before a partition of reverse, distil or encode has been run once, the records upstream say how many
+units it will have: distil has repositories to train on, encode those with traces and those held
+out.
+
+Limits: once a partition of these three has been run, what came upstream later is not counted until
+the next run; a stage that asks in batches shows no unit before its first batch ends.
 """
 
 import math
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -60,6 +62,7 @@ class Pace:
 class _Part:
     """One partition on disk."""
 
+    folder: Path
     record: Record | None
     units: int
     seconds: float
@@ -100,11 +103,11 @@ def _part(folder: Path) -> _Part:
     record = read_record(folder / "record.json")
     units = list(folder.glob("*.record.json"))
     if record or not units:
-        return _Part(record, len(units), record.seconds if record else 0.0)
+        return _Part(folder, record, len(units), record.seconds if record else 0.0)
     ends = sorted((path.stat().st_mtime, path) for path in units)
     first = read_record(ends[0][1])
     own = first.seconds if first else 0.0
-    return _Part(None, len(units), ends[-1][0] - ends[0][0] + own)
+    return _Part(folder, None, len(units), ends[-1][0] - ends[0][0] + own)
 
 
 def _pace(
@@ -152,9 +155,24 @@ def _expected(
     above = parts[step.upstream[0]][key]
     if step.name == "extract":
         return above.record.counts.rows_out if above.record else above.units
-    if step.name == "curate" or not here.record:
-        return above.units
-    return here.units
+    if here.record and step.name != "curate":
+        return here.units
+    if step.name == "distil":
+        return _on_side(above.folder, "train")
+    if step.name == "encode":
+        traced = sum(bool(one.counts.rows_out) for one in _records(above.folder))
+        return traced + _on_side(parts["curated_commits"][key].folder, "held_out")
+    return above.units
+
+
+def _on_side(folder: Path, split: str) -> int:
+    return sum(one.extra.get("split") == split for one in _records(folder))
+
+
+def _records(folder: Path) -> Iterator[Record]:
+    for path in folder.glob("*.record.json"):
+        if record := read_record(path):
+            yield record
 
 
 def _missed(record: Record | None) -> int:

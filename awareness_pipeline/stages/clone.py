@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from awareness_model.schema import digest
+from awareness_pipeline import seen
 from awareness_pipeline.artifacts import (
     Counts,
     Place,
@@ -38,7 +39,7 @@ from awareness_pipeline.gitio.repository import RepositoryError, head_sha, open_
 from awareness_pipeline.gitio.sound import head_readable
 from awareness_pipeline.gitio.space import GB, Space
 from awareness_pipeline.gitio.transfer import TransferLimits
-from awareness_pipeline.records import Repository, shard_of
+from awareness_pipeline.records import Repository
 from awareness_pipeline.units import Outcome, Unit, UnitDropped, UnitFailed, forget, run_units
 
 ARTIFACT = "clones"
@@ -64,14 +65,18 @@ def run(settings: Settings, partition: str, wait: Callable[[float], None] | None
     """
     here = place(settings, ARTIFACT, partition, identity(settings.clone))
     with alone(here.folder.with_name(f".{partition}.lock")) as lock:
+        wanted = _wanted(settings, here)
+        states = {key: _state(settings, one) for key, one in wanted.items()}
+        asked = digest(*(f"{key} {state}" for key, state in sorted(states.items())))
+        if done := seen.kept(settings, here, asked + inside(here.folder)):
+            return done
         shutil.rmtree(here.scratch, ignore_errors=True)
         _forget_unreadable(here)
-        wanted = _wanted(settings, here)
         rank = {key: number for number, key in enumerate(wanted)}
         cloner = _cloner(settings, here, wait, lock)
         record = run_units(
             here,
-            [Unit(key, {"repositories": _state(settings, one)}) for key, one in wanted.items()],
+            [Unit(key, {"repositories": state}) for key, state in states.items()],
             lambda unit: _clone(settings, here, cloner, wanted[unit.key]),
             workers=settings.clone.concurrency,
             label=f"clone {partition}",
@@ -79,7 +84,15 @@ def run(settings: Settings, partition: str, wait: Callable[[float], None] | None
             stop=cloner.stop,
         )
         _remove_unowned(here, wanted)
-    return record
+        return seen.keep(settings, here, asked + inside(here.folder), record)
+
+
+def inside(folder: Path) -> str:
+    """Return a mark of what lies where a partition's clones can be lost or cut: their heads, their
+    branches and their packs."""
+    within = ("", "/refs/heads", "/objects/pack")
+    clones = sorted(str(path) for path in folder.glob("*.git"))
+    return seen.listing(*(clone + folder for clone in clones for folder in within))
 
 
 def _wanted(settings: Settings, here: Place) -> dict[str, _Wanted]:
@@ -88,22 +101,22 @@ def _wanted(settings: Settings, here: Place) -> dict[str, _Wanted]:
     What is cloned already stays, selected or not: another choice removes nothing.
     """
     host, folder = settings.source.host, settings.source.local
+    shard = (int(here.partition), settings.shards)
     with Catalog(settings.paths.database_url) as catalog:
-        found = catalog.repositories(host, under=folder)
-        wanted = catalog.selected(host)
+        found = catalog.repositories(host, under=folder, shard=shard)
+        wanted = catalog.selected(host, shard)
+        replaced = set() if folder else _replaced(catalog.namesakes(host))
     if settings.source.listing:
         wanted &= set(_listed(settings))
     chosen = [
         row
         for row in found
-        if shard_of(row.repo_id, settings.shards) == here.partition
-        and (row.repo_id in wanted or (here.folder / f"{row.repo_id}.git").exists())
+        if row.repo_id in wanted or (here.folder / f"{row.repo_id}.git").exists()
     ]
     if settings.clone.order == "random":
         chosen.sort(key=lambda row: digest(str(row.repo_id)))
     else:
         chosen.sort(key=lambda row: (-row.stars, row.repo_id))
-    replaced = _replaced(found)
     return {str(row.repo_id): _Wanted(row, row.repo_id in replaced) for row in chosen}
 
 
@@ -120,7 +133,7 @@ def _replaced(rows: Iterable[Repository]) -> set[int]:
     owners: dict[str, Repository] = {}
     replaced: set[int] = set()
     for row in sorted(rows, key=_age):
-        if row.local_path is None and (older := owners.get(row.full_name.lower())):
+        if older := owners.get(row.full_name.lower()):
             replaced.add(older.repo_id)
         owners[row.full_name.lower()] = row
     return replaced

@@ -23,11 +23,13 @@ Limits: names, stars and licences are those of the clone's record, so they are a
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from functools import cache
+from dataclasses import replace
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Final
 
 from awareness_model.schema import to_json
+from awareness_pipeline import seen, store
 from awareness_pipeline.artifacts import (
     Counts,
     Place,
@@ -39,17 +41,24 @@ from awareness_pipeline.artifacts import (
     whole,
     writing,
 )
+from awareness_pipeline.catalog.workers import turn
 from awareness_pipeline.config import Settings, identity
 from awareness_pipeline.curation import benchmarks, licences
 from awareness_pipeline.curation.corpus import Member
 from awareness_pipeline.curation.decisions import decide
 from awareness_pipeline.curation.facts import facts_of, read_facts, write_facts
-from awareness_pipeline.curation.index import Index
+from awareness_pipeline.curation.index import Index, stat_of
+from awareness_pipeline.curation.shared import (
+    bring_index,
+    content_of,
+    facts_are_current,
+    read_by,
+    send_index,
+)
 from awareness_pipeline.curation.verdicts import Verdict
 from awareness_pipeline.gitio.commits import commit_file, read_commits
 from awareness_pipeline.gitio.licence_files import parent_root_files, read_text
 from awareness_pipeline.gitio.repository import RepositoryError, open_repository
-from awareness_pipeline.locks import hold
 from awareness_pipeline.units import (
     Outcome,
     Unit,
@@ -72,8 +81,12 @@ def run(settings: Settings, partition: str) -> Record:
         UserError: the version was curated with other settings.
     """
     here = _decisions(settings, partition)
+    given = _given(settings, partition)
+    if given and (done := seen.kept(settings, here, given)):
+        return done
     pending(here, ())
     failed = _bring_up_to_date(settings, partition)
+    given = _given(settings, partition)
     facts = {one.key: one for one in unit_records(_facts(settings, partition))}
     clones = {one.key: one for _, one in upstream_records(settings, "clones", (partition,))}
     verdicts = _index(settings).verdicts(partition)
@@ -95,7 +108,19 @@ def run(settings: Settings, partition: str) -> Record:
         return Unit(commits.key, inputs)
 
     units = [unit_of(one) for _, one in upstream_records(settings, "commits", (partition,))]
-    return run_units(here, units, work, label=f"curate {partition}")
+    record = run_units(here, units, work, label=f"curate {partition}")
+    return seen.keep(settings, here, given, record) if given else record
+
+
+def _given(settings: Settings, partition: str) -> str:
+    """What a shard's decisions are made of, as a mark; empty while anything is behind, and where
+    files are in a bucket."""
+    index = _index(settings)
+    if settings.paths.store or not index.is_current:
+        return ""
+    read = ("commits", "clones", FACTS)
+    folders = [place(settings, artifact, partition, {}).folder for artifact in read]
+    return seen.listing(*folders) + seen.files(index.said_of(partition))
 
 
 def _decisions(settings: Settings, partition: str) -> Place:
@@ -114,6 +139,7 @@ def _licence(clones: dict[str, Record], key: str) -> str | None:
     return str(said) if said else None
 
 
+@lru_cache(maxsize=2)
 def _index(settings: Settings) -> Index:
     records = {
         artifact: tuple(
@@ -128,6 +154,7 @@ def _index(settings: Settings) -> Index:
         fingerprint=here.fingerprint,
         watched=tuple(path for paths in records.values() for path in paths),
         compared=records["clones"] + records[FACTS],
+        mark=content_of if settings.paths.store else stat_of,
     )
 
 
@@ -136,31 +163,65 @@ def _bring_up_to_date(settings: Settings, partition: str) -> dict[str, UnitFaile
     index = _index(settings)
     for folder in (_facts(settings, partition).folder.parent, index.home):
         folder.mkdir(parents=True, exist_ok=True)
+    if settings.paths.store:
+        _bring(settings, partition)
     left = [partition] if index.is_current else list(settings.shard_keys)
     failed: dict[str, UnitFailed] = {}
     # What other processes have in hand comes last; there is nothing left to do then.
     for wait in (False, True):
         for key in tuple(left):
-            with hold(_facts(settings, key).folder.with_name(f".{key}.lock"), wait=wait) as held:
+            file = _facts(settings, key).folder.with_name(f".{key}.lock")
+            with turn(settings, f"{FACTS} {key}", file, wait=wait) as held:
                 if held:
-                    failed |= _make_facts(settings, key)
+                    failed |= _make_facts(settings, key, at_hand=key == partition)
                     left.remove(key)
-    with hold(index.home / ".lock", wait=True):
+    with turn(settings, f"{ARTIFACT} index", index.home / ".lock", wait=True):
+        if settings.paths.store:
+            _bring(settings, partition)
         if not index.is_current:
-            index.update(lambda: list(_members(settings)), lambda: _refuse_other(settings))
+            index.update(lambda: _members(settings), lambda: _refuse_other(settings))
+            if settings.paths.store:
+                send_index(_shared(settings))
+    if settings.paths.store:
+        store.bring(_facts(settings, partition))
     return failed
+
+
+def _shared(settings: Settings) -> Place:
+    """Return where the bucket has what all shards share, and the folder of it."""
+    return replace(_decisions(settings, "index"), folder=_decisions(settings, "").folder)
+
+
+def _bring(settings: Settings, partition: str) -> None:
+    """Bring what says whether anything is behind: records of partitions, and the index."""
+    store.bring_records(
+        place(settings, artifact, key, {})
+        for artifact in ("clones", "commits", FACTS)
+        for key in settings.shard_keys
+    )
+    bring_index(_shared(settings), partition)
 
 
 def _refuse_other(settings: Settings) -> None:
     """Raise UserError if any shard was curated with other settings."""
+    if settings.paths.store:
+        store.bring_records(_decisions(settings, key) for key in settings.shard_keys)
     for key in settings.shard_keys:
         here = _decisions(settings, key)
         if here.folder.exists():
             pending(here, ())
 
 
-def _members(settings: Settings) -> Iterator[Member]:
-    """Yield every repository that has facts."""
+def _members(settings: Settings) -> list[Member]:
+    """Return every repository that has facts."""
+    if settings.paths.store:
+        for key in settings.shard_keys:
+            store.bring(_facts(settings, key))
+            store.bring(place(settings, "clones", key, {}), whole=False)
+    return list(_all_members(settings))
+
+
+def _all_members(settings: Settings) -> Iterator[Member]:
     for key in settings.shard_keys:
         clones = {one.key: one for _, one in upstream_records(settings, "clones", (key,))}
         here = _facts(settings, key)
@@ -178,9 +239,17 @@ def _members(settings: Settings) -> Iterator[Member]:
             )
 
 
-def _make_facts(settings: Settings, partition: str) -> dict[str, UnitFailed]:
-    """Make the facts of a shard that are missing; return why units failed."""
-    here, failed = _facts(settings, partition), {}
+def _make_facts(settings: Settings, partition: str, *, at_hand: bool) -> dict[str, UnitFailed]:
+    """Make the facts of a shard that are missing; return why units failed.
+
+    Args:
+        at_hand: its clones and commits were brought already, where files are in a bucket.
+    """
+    here = _facts(settings, partition)
+    failed: dict[str, UnitFailed] = {}
+    if settings.paths.store and not _bring_behind(settings, here, at_hand=at_hand):
+        return failed
+    read = read_record(place(settings, "commits", partition, {}).folder / "record.json")
     before = read_record(here.folder / "record.json")
     if before and before.fingerprint != here.fingerprint:
         forget(here)
@@ -202,9 +271,26 @@ def _make_facts(settings: Settings, partition: str) -> dict[str, UnitFailed]:
         for key, (_, record) in commits.items()
     ]
     if units or before:
-        run_units(here, units, work, label=f"read {partition}")
+        said = {"commits": read_by([read])}
+        run_units(here, units, work, label=f"read {partition}", extra=said)
         forget_attempts(here)
     return failed
+
+
+def _bring_behind(settings: Settings, here: Place, *, at_hand: bool) -> bool:
+    """Bring what a shard's facts are made of, if they are behind; return whether they are."""
+    clones, commits = (
+        place(settings, artifact, here.partition, {}) for artifact in ("clones", "commits")
+    )
+    store.bring_records((clones, commits, here))
+    facts, read = (read_record(one.folder / "record.json") for one in (here, commits))
+    if facts_are_current(facts, read, here.fingerprint, whole=at_hand):
+        return False
+    store.bring(here, own=True)
+    store.bring(clones)
+    if not at_hand:
+        store.bring(commits)
+    return True
 
 
 def _facts_of(here: Place, unit: Unit, folder: Path, clone: Path) -> Outcome:

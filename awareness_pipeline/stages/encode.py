@@ -6,9 +6,9 @@ of state; of held-out repositories the tree at HEAD, the files first that evalua
 about. Each repository has a budget of tokens.
 
 A unit leaves `<repo_id>.jsonl`, the `SnapshotRow`s that lead to its memory; the records themselves
-are in `<memory_shards>/<version>/store`. One process encodes what a shard still lacks; a killed one
-goes on document by document. Counts: documents wanted in, memory records out (several per document
-and layout), documents left out by reason.
+are in `<memory_shards>/<version>/store`, in the folder or the bucket. One process encodes what a
+shard still lacks; a killed one goes on document by document. Counts: documents wanted in, memory
+records out (several per document and layout), documents left out by reason.
 
 Limits: tokens are estimated as bytes / 3.5; an old tree of a repository that is still there stays
 in the store.
@@ -30,6 +30,7 @@ from awareness_model.schema import (
     write_rows,
 )
 from awareness_pipeline.artifacts import Counts, Place, Record, place, upstream_records
+from awareness_pipeline.bucket import opened
 from awareness_pipeline.config import Settings, identity
 from awareness_pipeline.gitio.repository import RepositoryError
 from awareness_pipeline.gitio.snapshot import Snapshot, TreeFile, read_snapshot
@@ -39,7 +40,6 @@ from awareness_pipeline.symbols.items import build_items
 from awareness_pipeline.units import Outcome, Unit, close, finish_unit, forget, pending
 
 ARTIFACT: Final = "memory_shards"
-STORE: Final = "store"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +62,8 @@ def run(settings: Settings, partition: str) -> Record:
     shape = {**identity(settings.encode), "model": model_identity(settings.model)}
     shape["items_seed"] = settings.evaluate.seed
     here = place(settings, ARTIFACT, partition, shape)
-    store = here.folder.parent / STORE
-    if not store.is_dir():
+    memory = settings.paths.memory(settings.version)
+    if not _is_there(settings, memory):
         _forget_all(settings)
     started = time.monotonic()
     found = list(_sources(settings, partition))
@@ -79,7 +79,7 @@ def run(settings: Settings, partition: str) -> Record:
             failed[reason] = failed.get(reason, 0) + 1
     departed = _departed(here, sources)
     if chosen or departed:
-        records = _encode(settings, here, store, chosen.values(), departed)
+        records = _encode(settings, here, memory, chosen.values(), departed)
     if chosen:
         done = [unit for unit in todo if unit.key in chosen]
         spent = (time.monotonic() - started) / len(done)
@@ -95,6 +95,12 @@ def _departed(here: Place, sources: Collection[str]) -> list[str]:
     records stay until the store has forgotten them (`close` removes them)."""
     keys = {path.name.split(".")[0] for path in here.folder.glob("*.record.json")}
     return sorted(keys - set(sources))
+
+
+def _is_there(settings: Settings, memory: str) -> bool:
+    if url := settings.paths.store:
+        return bool(opened(url).sizes(memory.removeprefix(f"{url}/")))
+    return Path(memory).is_dir()
 
 
 def _forget_all(settings: Settings) -> None:
@@ -156,7 +162,7 @@ def _held_out(tree: Snapshot, settings: Settings) -> list[TreeFile]:
 def _encode(
     settings: Settings,
     here: Place,
-    store: Path,
+    memory: str,
     chosen: Iterable[Chosen],
     departed: Sequence[str],
 ) -> dict[str, int]:
@@ -173,7 +179,7 @@ def _encode(
         return {}
     write_rows(documents, [EncodeDocument(name, text) for name, text in sorted(texts.items())])
     write_rows(rows, snapshots)
-    args = ["--model", settings.model, "--device", settings.device, "--store", str(store)]
+    args = ["--model", settings.model, "--device", settings.device, "--store", memory]
     args += ["--documents", str(documents), "--snapshots", str(rows), "--report", str(report)]
     args += ["--layouts", *settings.encode.layouts]
     if departed:

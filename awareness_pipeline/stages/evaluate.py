@@ -209,7 +209,7 @@ def _score(
     root = settings.paths
     args = ["--model", settings.model, "--device", settings.device]
     args += ["--items", str(items), "--documents", str(documents)]
-    args += ["--store", str(root.artifact("memory_shards") / settings.version / "store")]
+    args += ["--store", root.memory(settings.version)]
     checkpoint = root.artifact("gca_checkpoint") / settings.version / "all" / "checkpoint"
     args += ["--checkpoint", str(checkpoint), "--layouts", *settings.encode.layouts]
     args += ["--visible", str(settings.evaluate.visible_documents)]

@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from awareness_model.schema import digest
+from awareness_pipeline import seen
 from awareness_pipeline.artifacts import (
     Counts,
     Place,
@@ -115,22 +116,26 @@ def run(settings: Settings, partition: str) -> Record:
     """
     if settings.extract.merges not in ("label", "first-parent"):
         raise UserError(f"merges must be label or first-parent, not {settings.extract.merges!r}")
+    shape = {**identity(settings.extract), "schema_version": COMMIT_SCHEMA_VERSION}
+    here = place(settings, ARTIFACT, partition, shape)
+    above = seen.listing(place(settings, "clones", partition, {}).folder)
+    if done := seen.kept(settings, here, above):
+        return done
     clones = {
         record.key: (folder / f"{record.key}.git", record)
         for folder, record in upstream_records(settings, "clones", (partition,))
         if record.counts.rows_out
     }
-    shape = {**identity(settings.extract), "schema_version": COMMIT_SCHEMA_VERSION}
-    here = place(settings, ARTIFACT, partition, shape)
 
     def work(unit: Unit) -> Outcome:
         path, clone = clones[unit.key]
         return _extract_unit(here, path, clone, settings.extract)
 
     units = [Unit(key, {"clones": _clone_digest(clone)}) for key, (_, clone) in clones.items()]
-    return run_units(
+    record = run_units(
         here, units, work, workers=settings.extract.workers, label=f"extract {partition}"
     )
+    return seen.keep(settings, here, above, record)
 
 
 def extract_repository(path: Path, out_file: Path, *, merges: str = "skip") -> Extracted:

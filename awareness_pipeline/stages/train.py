@@ -84,7 +84,7 @@ def _train(settings: Settings, here: Place, unit: Unit, traces: list[Path]) -> T
     job = TrainJob(
         model=settings.model,
         device=settings.device,
-        store=str(settings.paths.artifact("memory_shards") / settings.version / "store"),
+        store=settings.paths.memory(settings.version),
         traces=tuple(str(path) for path in traces),
         training=TrainingConfig(**_settings(settings), output_dir=str(folder)),
     )

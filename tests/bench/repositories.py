@@ -4,8 +4,9 @@
     python -m tests.bench.repositories ROOT sample
 
 A row a repository, into `results/repositories.json`, from which `awareness plan` estimates where no
-version is at hand. Times are not taken: `tests.bench.extract` does that on a quiet
-machine. Limits: whatever lies in the folder is the sample.
+version is at hand. `tree tokens` are those of the files of HEAD that encoding would read, estimated
+as bytes / 3.5, before the bound of a repository. Times are not taken: `tests.bench.extract` does
+that on a quiet machine. Limits: whatever lies in the folder is the sample.
 """
 
 import argparse
@@ -15,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from awareness_pipeline.artifacts import Record, read_record
-from awareness_pipeline.config import PROJECT, Paths, Settings, pilot
+from awareness_pipeline.config import BYTES_PER_TOKEN, PROJECT, Paths, Settings, pilot
+from awareness_pipeline.gitio.snapshot import read_snapshot
 from awareness_pipeline.gitio.space import bytes_of
 
 
@@ -30,9 +32,18 @@ def rows(settings: Settings) -> list[dict[str, Any]]:
                 "clone bytes": bytes_of(folder / f"{clone.key}.git"),
                 "commits": commits.counts.rows_out,
                 "commit bytes": sum(size for size, _ in commits.files.values()),
+                "tree tokens": tree_tokens(
+                    folder / f"{clone.key}.git", str(clone.extra["head"]), settings
+                ),
             }
             found.append(row)
     return sorted(found, key=lambda row: row["name"])
+
+
+def tree_tokens(clone: Path, head: str, settings: Settings) -> int:
+    """Return the tokens of the files that encoding would read."""
+    tree = read_snapshot(clone, head, max_file_bytes=settings.encode.max_file_bytes)
+    return int(sum(len(file.text.encode()) / BYTES_PER_TOKEN for file in tree.files))
 
 
 def _units(settings: Settings, artifact: str) -> list[tuple[Path, Record]]:

@@ -13,6 +13,7 @@ from awareness_pipeline.report.measured import (
     ONCE,
     PER_ANSWER,
     PER_REPOSITORY,
+    PER_TOKEN,
     Figure,
     committed,
     figure,
@@ -81,7 +82,7 @@ def test_totals_add_up_and_what_was_never_measured_is_named() -> None:
 
 def test_every_committed_figure_is_known_and_names_its_file() -> None:
     found = committed()
-    assert set(found) <= {*PER_REPOSITORY, *PER_ANSWER, *ONCE}
+    assert set(found) <= {*PER_REPOSITORY, *PER_TOKEN, *PER_ANSWER, *ONCE}
     for one in found.values():
         assert 0 <= one.low <= one.mean <= one.high
         assert all((PROJECT / name).is_file() for name in one.source.split(", "))
@@ -100,8 +101,31 @@ def test_the_demo_counts_at_the_sizes_of_the_settings(tmp_path: Path) -> None:
     small, large = rates(replace(demo(), paths=paths)), rates(replace(pilot(), paths=paths))
     steps = 2_000 * 16 / (40 * 8)
     assert large["train seconds"].mean == pytest.approx(small["train seconds"].mean * steps)
-    assert large["encode seconds"].low == small["encode seconds"].low
-    assert large["encode seconds"].high > 100 * small["encode seconds"].high
+
+
+def test_encoding_goes_by_the_tokens_of_real_trees_up_to_the_bound(tmp_path: Path) -> None:
+    paths = Paths(root=tmp_path)
+    small, large = rates(replace(demo(), paths=paths)), rates(replace(pilot(), paths=paths))
+    rows = json.loads((PROJECT / "results" / "repositories.json").read_text())["repositories"]
+    most = pilot().encode.max_repository_tokens
+    tokens = [min(row["tree tokens"], most) for row in rows]
+    assert large["tree tokens"].mean == pytest.approx(sum(tokens) / len(tokens))
+    assert large["encode seconds"].high <= 2 * most * large["encode seconds a token"].mean
+    bound = demo().encode.max_repository_tokens
+    assert small["tree tokens"].low == small["tree tokens"].high == bound
+
+
+def test_only_what_is_held_out_or_has_traces_is_encoded() -> None:
+    known = {"encode seconds": exact(10.0), "memory bytes": exact(2.0), "commits": exact(500.0)}
+    settings = full()
+    held_out = settings.curate.held_out_fraction * 1_000
+    found = line(settings, "time", "encode", known)
+    assert found.low == pytest.approx(10 * held_out)
+    assert found.high == pytest.approx(10 * 1_000)
+    far = planned(settings, 100_000, known)
+    most = next(one.high for one in far.lines if (one.what, one.stage) == ("disk", "encode"))
+    traces = settings.distil.max_traces * (2 if settings.distil.target == "both" else 1)
+    assert most == pytest.approx(2 * (100_000 * settings.curate.held_out_fraction + traces))
 
 
 def test_a_version_at_hand_stands_over_what_is_committed(tmp_path: Path) -> None:

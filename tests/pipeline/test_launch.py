@@ -1,5 +1,6 @@
 """Child processes of the model package: progress, errors, and no orphans."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -108,6 +109,20 @@ def test_full_disk_in_the_child_is_told_in_a_line(entry: str, tmp_path: Path) ->
     )
     with pytest.raises(UserError, match="the disk is full"):
         run_model("fills", [], "x", tmp_path / "log")
+
+
+def test_disk_that_takes_no_last_words_is_told_in_a_line(
+    entry: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(**_: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    write(entry, "falls", "raise SystemExit(1)")
+    with pytest.raises(RuntimeError, match="ended with 1"):
+        run_model("falls", [], "x", tmp_path / "log")
+    monkeypatch.setattr("awareness_pipeline.launch.TemporaryFile", refused)
+    with pytest.raises(UserError, match="the file system is read-only"):
+        run_model("falls", [], "x", tmp_path / "log")
 
 
 def test_child_never_sees_the_tokens(

@@ -105,6 +105,22 @@ def test_a_stage_that_needs_less_than_upstream_has_is_done_when_its_record_is_th
     assert reverse.failures == {"status 500": 4, "pending": 1}
 
 
+def test_stages_that_have_not_run_wait_for_what_they_will_work_on(settings: Settings) -> None:
+    curated = place(settings, "curated_commits", "000", {})
+    sides = {"1": "train", "2": "train", "3": "train", "4": "held_out"}
+    for key, side in sides.items():
+        finish_unit(curated, Unit(key, {}), Outcome(Counts(5, 5), extra={"split": side}))
+    assert [of(settings, name).open for name in ("reverse", "distil", "encode")] == [4, 0, 1]
+    tasks = place(settings, "task_prompts", "000", {})
+    for key, side in sides.items():
+        finish_unit(tasks, Unit(key, {}), Outcome(Counts(5, 5), extra={"split": side}))
+    assert [of(settings, name).open for name in ("reverse", "distil", "encode")] == [0, 3, 1]
+    traces = place(settings, "teacher_traces", "000", {})
+    for key, rows in (("1", 2), ("2", 2), ("3", 0)):
+        finish_unit(traces, Unit(key, {}), Outcome(Counts(2, rows)))
+    assert [of(settings, name).open for name in ("distil", "encode")] == [0, 3]
+
+
 def test_discovery_is_timed_by_the_calls_that_are_left(settings: Settings) -> None:
     with Catalog(settings.paths.database_url) as catalog:
         searches = catalog.searches(HOST)

@@ -1,8 +1,9 @@
 """What must hold of the files an asset left. Checks read files only: no network, no model.
 
 A check is a function that yields one line per problem; `asset_checks` wraps them for Dagster. In a
-run over some partitions a check looks at those, otherwise (started by hand) at all that are
-finished; its metadata says which. A file that cannot be read is a problem like any other.
+run over some partitions a check looks at those that changed since it found them sound, otherwise
+(started by hand) at all that are finished; its metadata says which. A file that cannot be read is a
+problem like any other.
 
 Limits: the newest verdict stands for the asset, so read it with the partitions it names.
 """
@@ -44,13 +45,19 @@ def _asset_check(check: Check, settings: Settings) -> dg.AssetChecksDefinition:
 
     def evaluate(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
         partitions = _chosen(context, step, settings)
-        found = look(check, settings, partitions)
+        in_run = _of_run(context, step)
+        marks = check.open_marks(settings, partitions) if in_run else dict.fromkeys(partitions, "")
+        found = look(check, settings, list(marks)) if marks else []
+        if not found:
+            check.found_sound(settings, marks)
         return dg.AssetCheckResult(
             passed=not found,
             severity=check.severity,
             description=found[0] if found else None,
             metadata={
                 "partitions": dg.MetadataValue.text(", ".join(partitions) or "none finished"),
+                "looked at": dg.MetadataValue.int(len(marks)),
+                "sound and unchanged": dg.MetadataValue.int(len(partitions) - len(marks)),
                 "problems": dg.MetadataValue.int(len(found)),
                 **({"what is wrong": dg.MetadataValue.md(_bullets(found))} if found else {}),
             },
@@ -65,13 +72,18 @@ def _bullets(found: Sequence[str]) -> str:
     return "\n".join(f"- {line}" for line in found)
 
 
+def _of_run(context: dg.AssetCheckExecutionContext, step: flow.Step) -> bool:
+    operation = context.op_execution_context
+    ranged = operation.has_partition_key or operation.has_partition_key_range
+    return bool(step.partitioned_by) and ranged
+
+
 def _chosen(
     context: dg.AssetCheckExecutionContext, step: flow.Step, settings: Settings
 ) -> Sequence[str]:
     """Return the partitions of the run, or all that have a record where it has none."""
-    operation = context.op_execution_context
-    if step.partitioned_by and (operation.has_partition_key or operation.has_partition_key_range):
-        return operation.partition_keys
+    if _of_run(context, step):
+        return context.op_execution_context.partition_keys
     folder = settings.paths.artifact(step.artifact) / settings.version
     keys = step.partitions(settings)
     return [key for key in keys if (folder / key / "record.json").exists()]

@@ -8,11 +8,12 @@ import dagster as dg
 import pygit2
 
 from awareness_model.schema import read_rows
+from awareness_pipeline import seen
 from awareness_pipeline.artifacts import Record, read_record
 from awareness_pipeline.catalog import Catalog, SearchRange
 from awareness_pipeline.config import Settings
 from awareness_pipeline.defs.bounds import bounds, waiting
-from awareness_pipeline.defs.checks.check import Check, Problems, per_unit
+from awareness_pipeline.defs.checks.check import Check, Problems, per_unit, reading
 from awareness_pipeline.github import tiers
 from awareness_pipeline.github.agenda import Agenda, Goal
 from awareness_pipeline.github.ranges import OPEN
@@ -26,6 +27,7 @@ from awareness_pipeline.records import (
     Repository,
     repo_id_of,
 )
+from awareness_pipeline.stages.clone import inside
 
 _HUNK = re.compile(r"@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
 
@@ -208,6 +210,11 @@ def _same_shas(settings: Settings, record: Record, shas: list[str]) -> Problems:
         yield f"{len(shas)} decisions do not match {len(extracted)} extracted commits"
 
 
+def _of_clones(settings: Settings, partition: str) -> str:
+    folder = settings.paths.artifact("clones") / settings.version / partition
+    return seen.listing(folder) + inside(folder)
+
+
 CHECKS = (
     Check("repositories", "identities", identities),
     Check("repositories", "ranges_asked", ranges_asked),
@@ -218,7 +225,13 @@ CHECKS = (
         within_automatic_bounds,
         dg.AssetCheckSeverity.WARN,
     ),
-    Check("clones", "heads_readable", per_unit("clones", heads)),
-    Check("commits", "rows_sound", per_unit("commits", commit_rows)),
-    Check("curated_commits", "decisions_sound", decisions),
+    Check("clones", "heads_readable", per_unit("clones", heads), mark=_of_clones),
+    Check("commits", "rows_sound", per_unit("commits", commit_rows), mark=reading("commits")),
+    Check(
+        "curated_commits",
+        "decisions_sound",
+        decisions,
+        mark=reading("curated_commits", "commits"),
+        across=True,
+    ),
 )

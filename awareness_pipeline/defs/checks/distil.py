@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from awareness_model.schema import TRACE_COLUMNS, read_rows
 from awareness_pipeline.artifacts import Record
-from awareness_pipeline.defs.checks.check import Check, Problems, per_unit
+from awareness_pipeline.defs.checks.check import Check, Problems, per_unit, reading
 from awareness_pipeline.records import TaskPrompt
 from awareness_pipeline.teacher.messages import leak_in
 
@@ -94,6 +94,16 @@ def _below_one(logprobs: Sequence[float]) -> bool:
 
 
 CHECKS = (
-    Check("task_prompts", "prompts_sound", per_unit("task_prompts", prompts)),
-    Check("teacher_traces", "traces_sound", per_unit("teacher_traces", traces)),
+    Check(
+        "task_prompts",
+        "prompts_sound",
+        per_unit("task_prompts", prompts),
+        mark=reading("task_prompts"),
+    ),
+    Check(
+        "teacher_traces",
+        "traces_sound",
+        per_unit("teacher_traces", traces),
+        mark=reading("teacher_traces"),
+    ),
 )

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 
 from awareness_model.schema import SnapshotRow, content_hash, read_rows
 from awareness_pipeline.artifacts import Record, upstream_records
+from awareness_pipeline.bucket import lance_options
 from awareness_pipeline.config import Settings
 from awareness_pipeline.defs.checks.check import Check, Problems, per_unit
 
@@ -21,20 +22,20 @@ IN_LIST = 500
 def stored(settings: Settings, partitions: Sequence[str]) -> Problems:
     """Every document of a tree is in the store's snapshots under its path, and has memory records
     in each layout asked for."""
-    store = settings.paths.artifact("memory_shards") / settings.version / "store"
+    store = settings.paths.memory(settings.version)
 
     def of_unit(folder: Path, record: Record) -> Problems:
         rows = _rows(folder, record)
         if not rows:
             return
         trees = _scan(
-            store / "snapshots.lance", ("sha", "path", "content_hash"), f"repo_id = {record.key}"
+            f"{store}/snapshots.lance", ("sha", "path", "content_hash"), f"repo_id = {record.key}"
         )
         for row in rows:
             if (row.sha, row.path, row.content_hash) not in trees:
                 yield f"{row.sha[:12]}:{row.path} is not in the store's snapshots"
         names = sorted({row.content_hash for row in rows} - {EMPTY})
-        held = set(_encoded(store / "records.lance", names))
+        held = set(_encoded(f"{store}/records.lance", names))
         for layout in settings.encode.layouts:
             if lost := [name for name in names if (name, layout) not in held]:
                 yield f"{len(lost)} documents have no {layout} memory, such as {lost[0][:12]}"
@@ -66,17 +67,18 @@ def _rows(folder: Path, record: Record) -> list[SnapshotRow]:
     return [row for name in record.files for row in read_rows(SnapshotRow, folder / name)]
 
 
-def _encoded(table: Path, names: Sequence[str]) -> Iterator[tuple[str, ...]]:
+def _encoded(table: str, names: Sequence[str]) -> Iterator[tuple[str, ...]]:
     """Yield (content hash, layout) of the records of documents."""
     for start in range(0, len(names), IN_LIST):
         among = ", ".join(f"'{name}'" for name in names[start : start + IN_LIST])
         yield from _scan(table, ("content_hash", "layout"), f"content_hash IN ({among})")
 
 
-def _scan(table: Path, columns: Sequence[str], condition: str) -> set[tuple[str, ...]]:
+def _scan(table: str, columns: Sequence[str], condition: str) -> set[tuple[str, ...]]:
     import lance  # half a second that only these checks need
 
-    found = lance.dataset(str(table)).to_table(columns=list(columns), filter=condition).to_pylist()
+    held = lance.dataset(table, storage_options=lance_options(table))
+    found = held.to_table(columns=list(columns), filter=condition).to_pylist()
     return {tuple(row[name] for name in columns) for row in found}
 
 

@@ -1,6 +1,7 @@
 """Holding a name on a catalog against everybody else."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,19 @@ def test_a_name_is_held_once(catalog: Catalog, other: Catalog) -> None:
         assert (first, second) == (True, False)
     with other.alone("discover") as third:
         assert third
+
+
+def test_who_waits_has_the_name_when_the_holder_lets_go(catalog: Catalog, other: Catalog) -> None:
+    with ThreadPoolExecutor(1) as pool, catalog.alone("discover"):
+        waiting = pool.submit(_held, other)
+        with pytest.raises(TimeoutError):
+            waiting.result(timeout=0.2)
+    assert waiting.result() is True
+
+
+def _held(catalog: Catalog) -> bool:
+    with catalog.alone("discover", wait=True) as held:
+        return held
 
 
 def test_names_do_not_meet(catalog: Catalog) -> None:

@@ -22,6 +22,7 @@ from tests.pipeline.catalog.rows import HOST, RANGE, repository
 from tests.postgres import PASSWORD_FOR, Server
 
 SECRET = "s3cret"
+MIGRATE = "awareness_pipeline.catalog.engine._migrate"
 
 
 def said_by(url: str) -> str:
@@ -51,6 +52,16 @@ def test_new_file_that_another_process_writes_to_is_waited_for(tmp_path: Path) -
     Catalog(f"sqlite:///{path}").close()
     timer.join()
     writer.close()
+
+
+def test_a_catalog_of_today_is_opened_without_migrations(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{tmp_path / 'a.db'}"
+    Catalog(url).close()
+    monkeypatch.setattr(MIGRATE, lambda _: pytest.fail("migrated"))
+    with Catalog(url) as catalog:
+        assert catalog.count(HOST) == 0
 
 
 def test_folder_is_made_and_any_name_will_do(tmp_path: Path) -> None:

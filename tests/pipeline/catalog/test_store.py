@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import NoResultFound
 
 from awareness_pipeline.catalog import Catalog
-from awareness_pipeline.records import repo_id_of
+from awareness_pipeline.records import repo_id_of, shard_of
 from tests.pipeline.catalog.rows import HOST, repository
 
 ONE, TWO, THREE = (repository(number).repo_id for number in (1, 2, 3))
@@ -113,6 +113,28 @@ def test_only_repositories_below_the_local_folder_are_returned(
     inside, beside = tmp_path / "a" / "one", tmp_path / "ab" / "two"
     catalog.upsert([repository(1, local_path=str(inside)), repository(2, local_path=str(beside))])
     assert ids(catalog.repositories(HOST, under=tmp_path / "a")) == {"1"}
+
+
+def test_a_shard_is_what_its_number_says(catalog: Catalog) -> None:
+    rows = [repository(number) for number in range(20)]
+    rows.append(repository(99, repo_id=2**63 - 1))
+    catalog.upsert(rows)
+    catalog.select(HOST, {row.repo_id for row in rows[::2]})
+    for number in range(3):
+        of_shard = {row.repo_id for row in rows if shard_of(row.repo_id, 3) == f"{number:03d}"}
+        found = catalog.repositories(HOST, shard=(number, 3))
+        assert {row.repo_id for row in found} == of_shard
+        selected = catalog.selected(HOST)
+        assert catalog.selected(HOST, (number, 3)) == of_shard & selected
+        assert of_shard & selected
+
+
+def test_namesakes_are_those_that_share_a_name_whatever_its_case(catalog: Catalog) -> None:
+    rows = [repository(1), repository(2, full_name="Owner/R1"), repository(3)]
+    catalog.upsert([*rows, repository(4, host="github.com", full_name="owner/r3")])
+    assert ids(catalog.namesakes(HOST)) == {"1", "2"}
+    catalog.opt_out(HOST, "owner")
+    assert catalog.namesakes(HOST) == []
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ COMMANDS = {
     "refresh", "reprocess", "full", "tasks",
     "traces", "audit", "encode", "train", "eval", "report", "digest", "demo", "doctor", "extract",
     "ui", "index", "ask", "edit", "remember", "watch", "memory", "serve",
-    "checkpoint", "metrics", "plan", "reshard", "retry", "run",
+    "checkpoint", "metrics", "plan", "reshard", "retry", "run", "bring",
 }  # fmt: skip
 HEAVY = (
     "alembic", "dagster", "deepspeed", "httpx", "lance", "matplotlib", "numpy", "pyarrow", "pygit2",

@@ -87,7 +87,31 @@ def test_secrets_are_files_and_no_variables(
     passed = set(instance["run_launcher"]["config"]["env_vars"])
     assert "GITHUB_TOKENS" in secret
     assert not secret & (given | passed)
-    assert set(compose["secrets"]) == {"postgres_password", "github_tokens", "teacher_key"}
+    files = {"postgres_password", "github_tokens", "teacher_key", "webhook_url", "aws_credentials"}
+    assert set(compose["secrets"]) == set(compose["services"]["secrets"]["secrets"]) == files
+
+
+def test_every_secret_has_a_file_where_the_image_looks(compose: dict[str, Any]) -> None:
+    """What the code location's sensor and the runs read by `NAME_FILE` is handed out."""
+    recipe = (DOCKER / "pipeline.Dockerfile").read_text()
+    wanted = set(re.findall(r"=/run/secrets/(\w+)", recipe))
+    assert wanted == set(compose["secrets"])
+    (_, script) = "".join(compose["services"]["secrets"]["command"]).split("for name in ")
+    assert set(script.split(";")[0].split()) == {
+        "postgres_password",
+        "webhook_url",
+        "aws_credentials",
+    }
+    assert "code-secrets:/run/secrets:ro" in compose["services"]["code"]["volumes"]
+
+
+def test_runs_that_share_a_bucket_have_a_folder_of_their_own(
+    compose: dict[str, Any], instance: dict[str, Any]
+) -> None:
+    volumes = instance["run_launcher"]["config"]["container_kwargs"]["volumes"]
+    assert "/app/copy" in volumes
+    assert "/app/copy" in compose["services"]["code"]["volumes"]
+    assert all("/app/copy" in path.read_text() for path in DOCKER.glob("*.Dockerfile"))
 
 
 def test_images_are_pinned(compose: dict[str, Any]) -> None:
@@ -118,7 +142,8 @@ def test_runs_get_networks_and_volumes_of_the_compose_file(
     networks = {one["name"] for one in compose["networks"].values()}
     volumes = {one["name"] for one in compose["volumes"].values()}
     assert set(launcher["networks"]) <= networks
-    mounted = {one.split(":")[0] for one in launcher["container_kwargs"]["volumes"]}
+    named = [one for one in launcher["container_kwargs"]["volumes"] if ":" in one]
+    mounted = {one.split(":")[0] for one in named}
     assert mounted <= volumes
 
 
@@ -162,6 +187,14 @@ def test_entrypoint_reads_secrets_from_files(tmp_path: Path) -> None:
     assert told.stdout == f"{said}\n"
     absent = subprocess.run([ENTRYPOINT, "printenv", "AWARENESS_TEACHER_KEY"], env=env)
     assert absent.returncode == 1
+
+
+@pytest.mark.parametrize(("said", "status"), [("http://minio:9000", 0), ("", 1)])
+def test_entrypoint_hands_on_an_endpoint_that_is_set(said: str, status: int) -> None:
+    env = {"PATH": os.environ["PATH"], "S3_ENDPOINT": said}
+    command = [ENTRYPOINT, "printenv", "AWS_ENDPOINT_URL"]
+    told = subprocess.run(command, env=env, capture_output=True, text=True)
+    assert (told.returncode, told.stdout.strip()) == (status, said)
 
 
 def test_entrypoint_stops_where_a_secret_cannot_be_read(tmp_path: Path) -> None:

@@ -1,8 +1,7 @@
-"""docker/k8s: manifests by Kubernetes' own models, and values by what Dagster makes of them.
+"""docker/k8s: manifests by Kubernetes' own models, values by what the chart's schema says of them
+(`chart.py`) and by what Dagster makes of them. Helm applies the schema itself when it installs."""
 
-The chart's schema of values is no Python package; Helm applies it when it installs.
-"""
-
+import copy
 from typing import Any
 
 import dagster as dg
@@ -14,6 +13,7 @@ from dagster_k8s import K8sRunLauncher
 from dagster_k8s.job import UserDefinedDagsterK8sConfig
 from dagster_k8s.models import k8s_model_from_dict, k8s_snake_case_dict
 
+from tests.pipeline.cluster.chart import faults
 from tests.pipeline.cluster.deployment import DOCKER
 
 K8S = DOCKER / "k8s"
@@ -85,6 +85,34 @@ def test_claims_are_those_that_are_made(launcher: dict[str, Any]) -> None:
         if "persistentVolumeClaim" in one
     }
     assert asked == made
+
+
+def test_values_are_those_that_the_chart_knows(values: dict[str, Any]) -> None:
+    assert faults(values) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "wrong"),
+    [
+        ("dagsterWebserver", "replicaCount", "1"),
+        ("dagsterWebserver", "replicas", 1),
+        ("dagsterDaemon", "runCoordinater", {}),
+        ("dagsterDaemon.runCoordinator", "type", "Queued"),
+        ("dagsterDaemon.securityContext", "readOnlyRootFileSystem", True),
+        ("runLauncher.config.k8sRunLauncher", "envSecret", []),
+        ("runLauncher.config.k8sRunLauncher.runK8sConfig", "podSpec", {}),
+        ("postgresql", "host", "x"),
+    ],
+)
+def test_value_that_the_chart_does_not_know_would_be_found(
+    values: dict[str, Any], path: str, name: str, wrong: Any
+) -> None:
+    changed = copy.deepcopy(values)
+    section = changed
+    for part in path.split("."):
+        section = section[part]
+    section[name] = wrong
+    assert any(name in told for told in faults(changed))
 
 
 def test_launcher_accepts_what_the_chart_writes(launcher: dict[str, Any]) -> None:

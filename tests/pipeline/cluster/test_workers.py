@@ -1,7 +1,9 @@
-"""Run workers on one PostgreSQL, a process for each shard of a backfill, at most four at a time,
-leave what one process leaves. Two minutes of processor time: run by hand with `-m slow`.
+"""Four run workers of one backfill, each with a root of its own that is empty, PostgreSQL and a
+bucket between them, leave what one process leaves in a folder. Minutes: run by hand with `-m slow`.
 
-Limits: how many of them overlap is up to the machine."""
+The four extract at the same time, which the runs' own times show. `test_store_workers.py` is the
+same without Dagster, in seconds.
+"""
 
 import os
 from pathlib import Path
@@ -12,8 +14,11 @@ import pytest
 from awareness_pipeline.config import Paths
 from awareness_pipeline.digest import digests
 from awareness_pipeline.sandbox.process import process
+from tests import objects
 from tests import postgres as pg
+from tests.pipeline.cluster import small_flow
 from tests.pipeline.cluster.deployment import MODULE, Deployment, deployed
+from tests.pipeline.cluster.test_store_workers import in_bucket
 
 PARTITIONS = ["000", "001", "002", "003"]
 ARTIFACTS = ["clones", "commits", "curated_commits"]
@@ -39,11 +44,27 @@ def owned(server: pg.Server, name: str) -> str:
     return server.url(name, pg.PASSWORD_FOR)
 
 
+def extracting(instance: dg.DagsterInstance, backfill: str) -> list[tuple[float, float]]:
+    """Return when each run began and ended that extracted a shard, in seconds since 1970."""
+    wanted = dg.RunsFilter(tags={"dagster/backfill": backfill})
+    return [
+        (one.start_time or 0.0, one.end_time or 0.0)
+        for one in instance.get_run_records(wanted)
+        if dg.AssetKey("commits") in (one.dagster_run.asset_selection or ())
+    ]
+
+
+def why(instance: dg.DagsterInstance, run_id: str) -> str:
+    """Return what a run said of its failures."""
+    kinds = {dg.DagsterEventType.RUN_FAILURE, dg.DagsterEventType.STEP_FAILURE}
+    return "\n".join(str(entry) for entry in instance.all_logs(run_id, of_type=kinds))
+
+
 def workers_of(instance: dg.DagsterInstance, backfill: str) -> dict[str, list[str]]:
     """Return the partitions of a backfill's runs by artifact."""
     taken: dict[str, list[str]] = {}
     for run in instance.get_runs(dg.RunsFilter(tags={"dagster/backfill": backfill})):
-        assert run.status is dg.DagsterRunStatus.SUCCESS
+        assert run.status is dg.DagsterRunStatus.SUCCESS, why(instance, run.run_id)
         assert run.tags[FIRST] == run.tags[LAST]
         for key in run.asset_selection or ():
             taken.setdefault(key.to_user_string(), []).append(run.tags[FIRST])
@@ -51,7 +72,7 @@ def workers_of(instance: dg.DagsterInstance, backfill: str) -> dict[str, list[st
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1500)
+@pytest.mark.timeout(3000)
 def test_workers_of_one_backfill_leave_what_one_process_leaves(
     tmp_path: Path, postgres: pg.Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -61,9 +82,15 @@ def test_workers_of_one_backfill_leave_what_one_process_leaves(
     catalog = owned(postgres, "catalog")
     monkeypatch.setenv("PGPASSWORD", PASSWORD)
     monkeypatch.setenv("DAGSTER_PG_PASSWORD", PASSWORD)
-    with process(tmp_path / "sandbox", tmp_path / "sandbox.log") as served:
-        many = environment(tmp_path / "many", served.api_url, catalog, secret)
+    (tmp_path / "meet").mkdir()
+    with (
+        objects.bucket() as bucket,
+        process(tmp_path / "sandbox", tmp_path / "sandbox.log") as served,
+    ):
         one = environment(tmp_path / "one", served.api_url, "", secret)
+        many = environment(tmp_path / "many", served.api_url, catalog, secret)
+        many |= {**bucket.environment, "AWARENESS_STORE": bucket.url("runs")}
+        many |= {"MEET": str(tmp_path / "meet")}
         with deployed(tmp_path / "home", postgres, "dagster", many) as deployment:
             deployment.run("-m", MODULE, "discover")
             with dg.DagsterInstance.from_config(str(deployment.home)) as instance:
@@ -71,9 +98,14 @@ def test_workers_of_one_backfill_leave_what_one_process_leaves(
                 deployment.wait(instance, backfill)
                 assert workers_of(instance, backfill) == dict.fromkeys(ARTIFACTS, PARTITIONS)
                 assert process_ids(instance, backfill) >= len(PARTITIONS)
+                times = extracting(instance, backfill)
+        assert len(times) == len(PARTITIONS)
+        assert max(begun for begun, _ in times) < min(ended for _, ended in times)
         alone = Deployment(tmp_path, {**os.environ, **one})
         alone.run("-m", MODULE, "curate")
-    shared = digests(Paths(root=tmp_path / "many", database=catalog), "demo")
+        for name, value in many.items():
+            monkeypatch.setenv(name, value)
+        shared = in_bucket(bucket, small_flow.settings(), tmp_path / "all")
     assert shared == digests(Paths(root=tmp_path / "one"), "demo")
     assert shared["artifacts"]["curated_commits"]["records"] > len(PARTITIONS)
 

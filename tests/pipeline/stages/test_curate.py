@@ -223,7 +223,7 @@ def test_another_keeper_is_told_to_those_who_lose_as_before(settings: Settings) 
     assert {one.duplicate_of[:2] for one in decisions(settings, 6)} == {"5:"}
 
 
-def test_with_nothing_new_a_shard_looks_at_its_own_repositories_alone(
+def test_with_nothing_new_a_shard_looks_at_none_or_its_own_repositories_alone(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put_clone(settings, 4, own(4))
@@ -237,6 +237,9 @@ def test_with_nothing_new_a_shard_looks_at_its_own_repositories_alone(
 
     real = curate.run_units
     monkeypatch.setattr(curate, "run_units", noting)
+    curate.run(settings, "001")
+    assert looked == []
+    (settings.paths.root / ".seen" / settings.version / curate.ARTIFACT / "001.json").unlink()
     curate.run(settings, "001")
     assert looked == [(curate.FACTS, "001"), (curate.ARTIFACT, "001")]
 
