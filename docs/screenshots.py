@@ -32,8 +32,10 @@ PROJECT = Path(__file__).resolve().parent.parent
 GROUPS = ("collect", "distil", "encode", "learn")
 BUILD = ("clones", "commits", "curated_commits")
 """What the backfill runs over."""
-GRAPH = (slice(115, None), slice(545, 2352))
+GRAPH = (slice(115, None), slice(545, -48))
 """Rows and columns of the page that hold the graph: beside the navigation and the zoom bar."""
+GRAPH_SIZE = {"width": 3600, "height": 1600}
+"""The graph is fitted to the window; where that makes it small, assets show their name alone."""
 INK = 0.87
 """Lines and letters are darker than this, the dots of the background are lighter."""
 MARGIN = 24
@@ -87,7 +89,7 @@ def graph(page: Page, url: str) -> Image.Image:
     opened = ",".join(f"{one}:{name}" for name in GROUPS for one in where)
     address = f"{url}/asset-groups?expanded={opened}"
     for _ in ("warm the server up, which colours assets by what it has read", "take it"):
-        page.open(address, "evaluation", width=2400, height=1000, patience_s=PATIENCE_S)
+        page.open(address, "evaluation", **GRAPH_SIZE, patience_s=PATIENCE_S)
         time.sleep(COLOURS_S)
     pixels = np.asarray(look(page).convert("RGB"))[GRAPH]
     return Image.fromarray(trimmed(pixels))
@@ -96,7 +98,7 @@ def graph(page: Page, url: str) -> Image.Image:
 def asset(page: Page, url: str) -> Image.Image:
     """The page of curation: what it is, its columns, and what was kept and dropped over time."""
     address = f"{url}/assets/curated_commits"
-    page.open(address, "Metadata", width=1500, height=1700, patience_s=PATIENCE_S)
+    page.open(address, "Metadata", width=1500, height=2050, patience_s=PATIENCE_S)
     page.click("Plots")
     page.await_gone("Loading plots", PATIENCE_S)
     return look(page)
