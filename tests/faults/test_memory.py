@@ -14,8 +14,11 @@ from awareness_pipeline.config import PROJECT
 CEILING_MB = 1_000
 """For any stage's process: what Python, torch, transformers and DeepSpeed take before any work is
 two thirds of it."""
-GROWTH_MB = 48
+GROWTH_MB = 16
 """Between the two sizes, a factor of 10."""
+NOISE_MB = 128
+"""The same for stages that run a model: equal runs of those differ by 50 MB and more."""
+MODELS = ("reverse", "distil", "audit", "encode", "train", "evaluate")
 
 
 @pytest.mark.timeout(600)
@@ -36,4 +39,5 @@ def test_no_stage_takes_more_for_a_larger_history(tmp_path: Path) -> None:
     assert list(peaks) == list(flow.STAGES)
     assert {name: peak for name, peak in peaks.items() if max(peak) > CEILING_MB} == {}
     grown = {name: large - small for name, (small, large) in peaks.items()}
-    assert {name: by for name, by in grown.items() if by > GROWTH_MB} == {}
+    most = {name: NOISE_MB if name in MODELS else GROWTH_MB for name in grown}
+    assert {name: by for name, by in grown.items() if by > most[name]} == {}
