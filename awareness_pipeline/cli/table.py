@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from awareness_model.schema import READINGS
 from awareness_pipeline.report.estimate import Line, Plan
 from awareness_pipeline.report.evidence import HEAD, rows
 from awareness_pipeline.standing import Standing
@@ -36,12 +37,12 @@ def print_stages(found: Iterable[Standing], title: str) -> None:
 
 
 def print_evaluation(evaluation: Mapping[str, Any]) -> None:
-    """Print NLL by condition, S with its interval and R, a row per layout."""
+    """Print NLL by condition, S with its interval and R, a row per reader."""
     title = f"evaluation: {evaluation['n_items']} items, {evaluation['n_repos']} repositories"
     table = Table(title=f"{title} (nats per answer token)", title_justify="left")
     for name in ("layout", "own", "other", "none", "text", "S [95%]", "R"):
         table.add_column(name, justify="left" if name == "layout" else "right")
-    for layout in ("kv", "latent"):
+    for layout in READINGS:
         if found := evaluation.get(layout):
             nll = [_number(found["nll"][name]) for name in ("own", "other", "none", "text")]
             low, high = found["S_ci"]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from awareness_model.schema import write_atomic
+from awareness_model.schema import READINGS, write_atomic
 from awareness_pipeline.catalog import Catalog
 from awareness_pipeline.config import Settings
 from awareness_pipeline.flow import FLOW
@@ -172,7 +172,7 @@ def _learning(settings: Settings) -> Iterator[_Sample]:
         for name, values in curve.losses.items():
             yield _sample("loss", values[-1], kind=name)
     evaluation: dict[str, Any] = evaluation_of(settings.paths, settings.version) or {}
-    for layout in ("kv", "latent"):
+    for layout in READINGS:
         if one := evaluation.get(layout):
             named = {"layout": layout}
             numbers = {"s": one["S"], "r": one["R"]}
